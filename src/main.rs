@@ -1,0 +1,3 @@
+//! The `bearergate` binary.
+
+fn main() {}
