@@ -1,5 +1,9 @@
 //! bearergate: an authentication gateway for HTTP APIs.
 
+pub mod authn;
+pub mod authz;
 pub mod clock;
+pub mod contract;
 pub mod jwt;
+pub mod rejection;
 pub mod secret;

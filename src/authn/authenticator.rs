@@ -1,0 +1,268 @@
+//! From a request's headers to a principal: cache first, then the whole verification.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use http::HeaderMap;
+
+use super::{
+    AuthnError, CacheSettings, CacheStats, IdentityHeader, KeySource, Principal, Roles, SchemeMatch, Vocabulary,
+    bearer,
+    cache::{Cache, Entry},
+    principal::{Profile, Wanted},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    jwt::{Algorithm, ClaimPath, Expectations, InvalidToken, UnverifiedToken, VerifyError},
+};
+
+/// What is known of one issuer, and what its tokens must say.
+#[derive(Debug, Clone)]
+pub struct IssuerSettings {
+    /// Its name in the configuration, for logs and for routes.
+    pub name: String,
+    /// Its keys.
+    pub keys: Arc<KeySource>,
+    /// The algorithms that its tokens may use. A key is bound to one of them besides.
+    pub algorithms: Vec<Algorithm>,
+    /// What the claims must say. Its `issuer` is also how a token finds its issuer, if there are several.
+    pub expectations: Expectations,
+    /// The claims that grant permissions.
+    pub permissions: Vec<ClaimPath>,
+}
+
+/// Verifies the tokens of requests. Shared by all workers; nothing in it is locked while a request waits.
+#[derive(Debug)]
+pub struct Authenticator {
+    issuers: Box<[Issuer]>,
+    by_iss: HashMap<Box<str>, usize>,
+    without_iss: Option<usize>,
+    cache: Cache,
+    scheme: SchemeMatch,
+    token_bytes: usize,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+struct Issuer {
+    keys: Arc<KeySource>,
+    algorithms: Box<[Algorithm]>,
+    expectations: Expectations,
+    profile: Arc<Profile>,
+}
+
+/// When to ask again while an issuer's keys are not known.
+const KEYS_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+impl Authenticator {
+    /// An authenticator without issuers, which refuses every token until some are added.
+    #[must_use]
+    pub fn builder() -> AuthenticatorBuilder {
+        AuthenticatorBuilder::default()
+    }
+
+    /// Who sent these headers.
+    ///
+    /// # Errors
+    /// See [`AuthnError`]: nothing was presented, it has expired, it is not acceptable, or nobody can tell yet.
+    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthnError> {
+        let token = bearer::token(headers, self.scheme, self.token_bytes)?;
+        self.authenticate_token(token)
+    }
+
+    /// Whose token this is. [`authenticate`](Self::authenticate) without the headers.
+    ///
+    /// # Errors
+    /// As [`authenticate`](Self::authenticate), never [`AuthnError::NotAuthenticated`].
+    pub fn authenticate_token(&self, token: &str) -> Result<Principal, AuthnError> {
+        let now = self.clock.now();
+        if let Some(outcome) = self.cache.get(token).and_then(|entry| self.recall(entry, now)) {
+            self.cache.hit();
+            return outcome;
+        }
+        self.cache.miss();
+        self.verify(token, now)
+    }
+
+    /// How the cache is doing.
+    #[must_use]
+    pub fn cache_stats(&self) -> CacheStats {
+        self.cache.stats()
+    }
+
+    /// What a cached entry is worth now; `None` if the token has to be verified again.
+    fn recall(&self, entry: Entry, now: Timestamp) -> Option<Result<Principal, AuthnError>> {
+        let issuer = self.issuers.get(entry.issuer)?;
+        if entry.generation != issuer.keys.generation() {
+            return None;
+        }
+        if now >= entry.expires {
+            return Some(Err(AuthnError::TokenExpired));
+        }
+        // Either can only be after the clock was set back: then the token is looked at as if for the first time.
+        if now < entry.not_before {
+            return None;
+        }
+        entry.principal.map(Ok)
+    }
+
+    fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, AuthnError> {
+        let unverified = UnverifiedToken::parse(token, self.token_bytes)?;
+        let (at, issuer) = self.issuer_of(&unverified)?;
+        let algorithm = unverified.header().algorithm();
+        if !issuer.algorithms.contains(&algorithm) {
+            return Err(InvalidToken::AlgorithmNotAllowed(algorithm).into());
+        }
+        let (keys, generation) = issuer.keys.load().ok_or_else(|| AuthnError::KeysUnavailable {
+            issuer: Arc::clone(&issuer.profile.issuer),
+            retry_after: KEYS_RETRY_AFTER,
+        })?;
+        let key = keys.select(unverified.header())?;
+        let signed = unverified.verify_signature(key)?;
+        let outcome = issuer.expectations.check(&signed, now);
+
+        let claims = signed.into_claims();
+        let leeway = issuer.expectations.leeway;
+        let expires = claims.expires_at().saturating_add(leeway);
+        let not_before = claims.not_before().unwrap_or_default().saturating_sub(leeway);
+        let entry = |principal| Entry { principal, expires, not_before, issuer: at, generation };
+        match outcome {
+            Ok(()) => {
+                let principal = Principal::new(&issuer.profile, claims)?;
+                self.cache.insert(token, entry(Some(principal.clone())));
+                Ok(principal)
+            }
+            Err(VerifyError::Expired) => {
+                self.cache.insert(token, entry(None));
+                Err(AuthnError::TokenExpired)
+            }
+            Err(VerifyError::Invalid(cause)) => Err(cause.into()),
+        }
+    }
+
+    /// The issuer by `iss`; else the one that does not check `iss`. The `kid` chooses only among that issuer's keys.
+    fn issuer_of(&self, token: &UnverifiedToken<'_>) -> Result<(usize, &Issuer), InvalidToken> {
+        let named = token.claims().issuer().and_then(|iss| self.by_iss.get(iss).copied());
+        let at = named.or(self.without_iss).ok_or(InvalidToken::UnknownIssuer)?;
+        self.issuers.get(at).map(|issuer| (at, issuer)).ok_or(InvalidToken::UnknownIssuer)
+    }
+}
+
+/// Collects what an [`Authenticator`] is made of.
+#[derive(Debug, Default)]
+pub struct AuthenticatorBuilder {
+    issuers: Vec<IssuerSettings>,
+    wanted: Wanted,
+    cache: CacheSettings,
+    scheme: SchemeMatch,
+    token_bytes: Option<usize>,
+    clock: Clock,
+}
+
+/// Issuers that cannot be told apart.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthenticatorError {
+    /// Two issuers have the same `iss`, or two check none.
+    #[error("issuers {0:?} and {1:?} cannot be told apart: each needs an `issuer` of its own")]
+    SameIssuer(String, String),
+}
+
+impl AuthenticatorBuilder {
+    /// The longest token that is looked at, unless [`token_bytes`](Self::token_bytes) says otherwise: 8 KiB.
+    pub const DEFAULT_TOKEN_BYTES: usize = 8 * 1024;
+
+    /// Adds an issuer.
+    #[must_use]
+    pub fn issuer(mut self, issuer: IssuerSettings) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// The permissions that are asked for, so that each principal's are bits.
+    #[must_use]
+    pub fn vocabulary(mut self, vocabulary: Vocabulary) -> Self {
+        self.wanted.vocabulary = vocabulary;
+        self
+    }
+
+    /// What the names of roles stand for.
+    #[must_use]
+    pub fn roles(mut self, roles: Roles) -> Self {
+        self.wanted.roles = roles;
+        self
+    }
+
+    /// The headers to prepare for the upstream.
+    #[must_use]
+    pub fn identity_headers(mut self, headers: Vec<IdentityHeader>) -> Self {
+        self.wanted.identity = headers;
+        self
+    }
+
+    /// How much is remembered.
+    #[must_use]
+    pub const fn cache(mut self, settings: CacheSettings) -> Self {
+        self.cache = settings;
+        self
+    }
+
+    /// How the scheme is compared.
+    #[must_use]
+    pub const fn scheme(mut self, scheme: SchemeMatch) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
+    /// The longest token that is looked at, in bytes.
+    #[must_use]
+    pub const fn token_bytes(mut self, bytes: usize) -> Self {
+        self.token_bytes = Some(bytes);
+        self
+    }
+
+    /// Where the time comes from.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The authenticator.
+    ///
+    /// # Errors
+    /// [`AuthenticatorError::SameIssuer`] when a token could belong to two issuers.
+    pub fn build(self) -> Result<Authenticator, AuthenticatorError> {
+        let shared = Arc::new(self.wanted);
+        let mut by_iss = HashMap::new();
+        let mut without_iss = None;
+        for (at, issuer) in self.issuers.iter().enumerate() {
+            let before = match &issuer.expectations.issuer {
+                Some(iss) => by_iss.insert(iss.clone().into_boxed_str(), at),
+                None => without_iss.replace(at),
+            };
+            if let Some(other) = before.and_then(|before| self.issuers.get(before)) {
+                return Err(AuthenticatorError::SameIssuer(other.name.clone(), issuer.name.clone()));
+            }
+        }
+        let issuers = self.issuers.into_iter().map(|settings| Issuer {
+            keys: settings.keys,
+            algorithms: settings.algorithms.into(),
+            profile: Arc::new(Profile {
+                issuer: settings.name.into(),
+                subject: settings.expectations.subject.clone(),
+                permissions: settings.permissions,
+                shared: Arc::clone(&shared),
+            }),
+            expectations: settings.expectations,
+        });
+        Ok(Authenticator {
+            issuers: issuers.collect(),
+            by_iss,
+            without_iss,
+            cache: Cache::new(self.cache),
+            scheme: self.scheme,
+            token_bytes: self.token_bytes.unwrap_or(Self::DEFAULT_TOKEN_BYTES),
+            clock: self.clock,
+        })
+    }
+}

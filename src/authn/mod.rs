@@ -1,0 +1,51 @@
+//! Who is calling: from the request's headers to a [`Principal`], or the reason why there is none.
+//!
+//! 1. [`bearer`] finds the token (RFC 6750 §2.1). No token is [`NotAuthenticated`](AuthnError::NotAuthenticated).
+//! 2. [`cache`] knows the tokens that were verified before: a hit costs a hash, a comparison and two checks.
+//! 3. Otherwise the token is parsed, the issuer chosen by `iss`, its key by `kid` ([`key_source`]), the signature
+//!    verified and every claim checked ([`jwt`](crate::jwt)).
+//! 4. What later requests need of it is computed once and kept as a [`Principal`].
+//!
+//! The vocabulary: *not authenticated* means that nothing was presented; *invalid* that something was, and it is not
+//! acceptable; *keys unavailable* that nobody can tell yet, which is never the client's fault and never lets it in.
+
+mod authenticator;
+pub mod bearer;
+pub mod cache;
+mod grants;
+pub mod key_source;
+mod principal;
+
+use std::{sync::Arc, time::Duration};
+
+pub use self::{
+    authenticator::{Authenticator, AuthenticatorBuilder, AuthenticatorError, IssuerSettings},
+    bearer::SchemeMatch,
+    cache::{CacheSettings, CacheStats},
+    grants::{PermissionSet, Roles, Vocabulary},
+    key_source::KeySource,
+    principal::{IdentityHeader, Principal},
+};
+use crate::jwt::InvalidToken;
+
+/// Why there is no principal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthnError {
+    /// No bearer token was presented.
+    #[error("no credentials were presented")]
+    NotAuthenticated,
+    /// The token is correctly signed, and past its `exp` (RFC 7519 §4.1.4).
+    #[error("the token is past its expiry")]
+    TokenExpired,
+    /// Something was presented as a token that is not acceptable.
+    #[error("the token is not acceptable: {0}")]
+    InvalidToken(#[from] InvalidToken),
+    /// The issuer's keys are not known, so nobody can tell whether the token is good.
+    #[error("the keys of issuer {issuer:?} are not known")]
+    KeysUnavailable {
+        /// The issuer's name in the configuration.
+        issuer: Arc<str>,
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+}

@@ -1,0 +1,175 @@
+//! What a verified token says, made ready for every later request that carries it.
+
+use std::{fmt, sync::Arc};
+
+use http::{HeaderName, HeaderValue};
+
+use super::grants::{self, PermissionSet, Roles, Vocabulary};
+use crate::{
+    clock::Timestamp,
+    jwt::{ClaimPath, Claims, InvalidToken, Value},
+};
+
+/// Who is calling. A clone costs one reference count; all of it was computed when the token was verified.
+#[derive(Clone)]
+pub struct Principal(Arc<Inner>);
+
+struct Inner {
+    profile: Arc<Profile>,
+    claims: Claims,
+    subject: Option<Box<str>>,
+    permissions: PermissionSet,
+    identity: Box<[(HeaderName, HeaderValue)]>,
+}
+
+/// A header that tells the upstream a claim of the caller.
+#[derive(Debug, Clone)]
+pub struct IdentityHeader {
+    /// The header's name.
+    pub name: HeaderName,
+    /// The claim that it carries. A claim that is absent or `null` sets no header.
+    pub claim: ClaimPath,
+}
+
+/// What is wanted of the tokens of one issuer.
+#[derive(Debug)]
+pub(super) struct Profile {
+    pub(super) issuer: Arc<str>,
+    pub(super) subject: ClaimPath,
+    pub(super) permissions: Vec<ClaimPath>,
+    pub(super) shared: Arc<Wanted>,
+}
+
+/// What is wanted of every token, whoever issued it.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) vocabulary: Vocabulary,
+    pub(super) roles: Roles,
+    pub(super) identity: Vec<IdentityHeader>,
+}
+
+impl Principal {
+    /// From claims whose signature and values have been checked.
+    pub(super) fn new(profile: &Arc<Profile>, claims: Claims) -> Result<Self, InvalidToken> {
+        let subject = claims.subject_text(&profile.subject)?.map(Box::from);
+        let mut indices = Vec::new();
+        let wanted = &profile.shared;
+        grants::granted(&claims, &profile.permissions, &wanted.roles, &mut |name| {
+            indices.extend(wanted.vocabulary.index(name));
+        });
+        let mut identity = Vec::with_capacity(wanted.identity.len());
+        for IdentityHeader { name, claim } in &wanted.identity {
+            if let Some(text) = claims.at(claim).and_then(|value| header_text(value).transpose()) {
+                let value = text
+                    .and_then(|text| header_value(&text))
+                    .map_err(|Unfit| InvalidToken::UnfitForHeader { claim: claim.to_string().into() })?;
+                identity.push((name.clone(), value));
+            }
+        }
+        let permissions = PermissionSet::of(&indices);
+        let identity = identity.into_boxed_slice();
+        Ok(Self(Arc::new(Inner { profile: Arc::clone(profile), claims, subject, permissions, identity })))
+    }
+
+    /// Whom the token is about: the issuer's subject claim, usually `sub` (RFC 7519 §4.1.2). `None` where the token
+    /// has none and the configuration does not ask for one.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.0.subject.as_deref()
+    }
+
+    /// The issuer's name in the configuration (not its `iss`).
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.profile.issuer
+    }
+
+    /// Everything that the token says.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.0.claims
+    }
+
+    /// When the token ends (`exp`).
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.0.claims.expires_at()
+    }
+
+    /// Whether the token grants `permission`, by its claims or by a role.
+    #[must_use]
+    pub fn has_permission(&self, permission: &str) -> bool {
+        let Profile { permissions, shared, .. } = &*self.0.profile;
+        if let Some(index) = shared.vocabulary.index(permission) {
+            return self.0.permissions.contains(index);
+        }
+        let mut found = false;
+        grants::granted(&self.0.claims, permissions, &shared.roles, &mut |name| found |= name == permission);
+        found
+    }
+
+    /// The permissions that the configuration names and this token grants.
+    #[must_use]
+    pub fn permissions(&self) -> &PermissionSet {
+        &self.0.permissions
+    }
+
+    /// The identity headers, ready to be sent.
+    #[must_use]
+    pub fn identity(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.0.identity
+    }
+}
+
+impl fmt::Debug for Principal {
+    /// The issuer and the subject; never the claims.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Principal").field("issuer", &self.issuer()).field("subject", &self.subject()).finish()
+    }
+}
+
+/// A value that cannot be sent in a header.
+struct Unfit;
+
+/// A claim as text: strings, numbers and booleans as they are, arrays of these joined by `,`, objects as JSON.
+/// `None`: nothing to send.
+fn header_text(value: Value<'_>) -> Result<Option<String>, Unfit> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Object(_) => Ok(Some(value.to_json().to_string())),
+        Value::Array(elements) => {
+            let mut joined = String::new();
+            for (at, element) in elements.enumerate() {
+                let text = scalar(element).ok_or(Unfit)?;
+                // Joined, it would be two elements: what the upstream reads must be what the issuer said.
+                if text.contains(',') {
+                    return Err(Unfit);
+                }
+                if at > 0 {
+                    joined.push(',');
+                }
+                joined.push_str(&text);
+            }
+            Ok(Some(joined))
+        }
+        _ => Ok(scalar(value)),
+    }
+}
+
+fn scalar(value: Value<'_>) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.to_owned()),
+        Value::Number(number) => Some(number.as_str().to_owned()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A header's value (RFC 9110 §5.5), refused where a recipient would read something else: control characters, and
+/// spaces at an end, which are not part of the value on the wire.
+fn header_value(text: &str) -> Result<HeaderValue, Unfit> {
+    if text.chars().any(char::is_control) || text.trim_matches(' ').len() != text.len() {
+        return Err(Unfit);
+    }
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| Unfit)
+}

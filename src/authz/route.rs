@@ -1,0 +1,236 @@
+//! Which rule covers a request: the most specific one.
+//!
+//! 1. The path is [checked](super::path); one that could mean two things is refused.
+//! 2. Segment by segment, a literal goes before a `{variable}`, and that before `/**`. A literal is compared with what
+//!    an upstream would read, so no encoding of `/admin` passes by its rule.
+//! 3. Among the rules of one path the method decides: a named one goes before `*`. `GET` covers `HEAD` unless a rule
+//!    names `HEAD` (RFC 9110 §9.3.2).
+//! 4. Two rules for the same path and method are an error when the table is built: no order of lines decides.
+//! 5. If the path takes an exception (`%2F`, `;` …), the rule must allow it; otherwise the path is refused.
+
+mod pattern;
+mod table;
+
+use std::{borrow::Cow, sync::Arc};
+
+use http::Method;
+
+use self::table::{Node, Target};
+pub use self::{
+    pattern::{Pattern, PatternError},
+    table::RouteError,
+};
+use super::{
+    ownership::{OwnerCheck, Ownership},
+    path::{self, PathError, PathExceptions},
+    permission::Requirement,
+};
+use crate::authn::Vocabulary;
+
+/// Whether a rule asks for a token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Access {
+    /// A valid token is needed.
+    #[default]
+    Token,
+    /// A token is ignored.
+    Public,
+    /// A token is verified if there is one, and a bad one refused.
+    Optional,
+}
+
+impl Access {
+    /// As the configuration writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Public => "public",
+            Self::Optional => "optional",
+        }
+    }
+}
+
+/// A `[[route]]` of the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct RouteSpec {
+    /// What it covers.
+    pub patterns: Vec<Pattern>,
+    /// Whether it asks for a token.
+    pub access: Access,
+    /// Permissions that are all needed.
+    pub permissions: Vec<String>,
+    /// Permissions of which one is needed.
+    pub any_permission: Vec<String>,
+    /// The `[ownership.NAME]` that decides whose the resource is.
+    pub owner: Option<String>,
+    /// The index of the upstream that it forwards to.
+    pub upstream: usize,
+    /// What its paths may have beyond the canonical form.
+    pub allow: PathExceptions,
+    /// The issuers that it accepts, by name; empty: all.
+    pub issuers: Vec<String>,
+}
+
+/// One pattern of a [`RouteSpec`], ready to be checked.
+#[derive(Debug)]
+pub struct Rule {
+    name: Box<str>,
+    access: Access,
+    requirement: Requirement,
+    owner: Option<(Box<str>, usize, OwnerCheck)>,
+    upstream: usize,
+    allow: PathExceptions,
+    issuers: Box<[Box<str>]>,
+}
+
+impl Rule {
+    /// The pattern, as the configuration writes it: `GET /plants/{plantUuid}`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it asks for a token.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The permissions that it asks for.
+    #[must_use]
+    pub const fn requirement(&self) -> &Requirement {
+        &self.requirement
+    }
+
+    /// The name of the ownership that it checks.
+    #[must_use]
+    pub fn ownership(&self) -> Option<&str> {
+        self.owner.as_ref().map(|(name, ..)| &**name)
+    }
+
+    /// The index of the upstream that it forwards to.
+    #[must_use]
+    pub const fn upstream(&self) -> usize {
+        self.upstream
+    }
+
+    /// Whether it asks anything beyond a token.
+    pub(super) fn asks(&self) -> bool {
+        !self.requirement.is_empty() || self.owner.is_some()
+    }
+
+    pub(super) fn owner(&self) -> Option<(usize, &OwnerCheck)> {
+        self.owner.as_ref().map(|(_, segment, check)| (*segment, check))
+    }
+
+    pub(super) fn accepts_issuer(&self, issuer: &str) -> bool {
+        self.issuers.is_empty() || self.issuers.iter().any(|accepted| &**accepted == issuer)
+    }
+}
+
+/// All rules.
+#[derive(Debug, Default)]
+pub struct Routes {
+    root: Node,
+    rules: Vec<Arc<Rule>>,
+}
+
+/// The rule that covers a request, and the path that it was found with.
+#[derive(Debug, Clone)]
+pub struct Match<'a> {
+    rule: &'a Arc<Rule>,
+    path: &'a str,
+}
+
+impl<'a> Match<'a> {
+    /// The rule.
+    #[must_use]
+    pub const fn rule(&self) -> &'a Arc<Rule> {
+        self.rule
+    }
+
+    /// The path's segment with this index, decoded once.
+    pub(super) fn segment(&self, index: usize) -> Option<Cow<'a, str>> {
+        self.path.split('/').nth(index + 1).map(path::decoded)
+    }
+}
+
+impl Routes {
+    /// Builds the table. Every permission that a rule names gets its place in `vocabulary`.
+    ///
+    /// # Errors
+    /// Every [`RouteError`] there is, not the first one only.
+    pub fn build(
+        specs: Vec<RouteSpec>,
+        ownerships: &[(String, Ownership)],
+        vocabulary: &mut Vocabulary,
+    ) -> Result<Self, Vec<RouteError>> {
+        let mut routes = Self::default();
+        let mut errors = Vec::new();
+        for spec in &specs {
+            for pattern in &spec.patterns {
+                if let Err(error) = routes.add(spec, pattern, ownerships, vocabulary) {
+                    errors.push(error);
+                }
+            }
+        }
+        if errors.is_empty() { Ok(routes) } else { Err(errors) }
+    }
+
+    fn add(
+        &mut self,
+        spec: &RouteSpec,
+        pattern: &Pattern,
+        ownerships: &[(String, Ownership)],
+        vocabulary: &mut Vocabulary,
+    ) -> Result<(), RouteError> {
+        let owner = spec.owner.as_ref().map(|name| {
+            let (_, ownership) = ownerships.iter().find(|(known, _)| known == name).ok_or_else(|| {
+                RouteError::UnknownOwnership { pattern: pattern.to_string(), ownership: name.clone() }
+            })?;
+            let segment = pattern.variable(&ownership.variable).ok_or_else(|| RouteError::VariableMissing {
+                pattern: pattern.to_string(),
+                ownership: name.clone(),
+                variable: ownership.variable.clone(),
+            })?;
+            Ok((name.as_str().into(), segment, OwnerCheck::new(ownership, vocabulary)))
+        });
+        let rule = Arc::new(Rule {
+            name: pattern.to_string().into(),
+            access: spec.access,
+            owner: owner.transpose()?,
+            requirement: Requirement::new(&spec.permissions, &spec.any_permission, vocabulary),
+            upstream: spec.upstream,
+            allow: spec.allow,
+            issuers: spec.issuers.iter().map(|name| name.as_str().into()).collect(),
+        });
+        self.root.insert(pattern, &Target(Arc::clone(&rule)))?;
+        self.rules.push(rule);
+        Ok(())
+    }
+
+    /// The rule for a request; `None` if none covers it.
+    ///
+    /// # Errors
+    /// [`PathError`] when the path could mean two things, or takes an exception that its rule does not allow.
+    pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Result<Option<Match<'a>>, PathError> {
+        let taken = path::check(path)?;
+        let rest = path.strip_prefix('/').ok_or(PathError::NotAbsolute)?;
+        let rule = self.root.find(rest, method).map(|target| &target.0);
+        let allowed = rule.map_or(PathExceptions::NONE, |rule| rule.allow);
+        if !allowed.contains(taken) {
+            return Err(PathError::NotAllowedHere(taken));
+        }
+        Ok(rule.map(|rule| Match { rule, path }))
+    }
+
+    /// All rules, in the order of the configuration.
+    #[must_use]
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+}
+
+#[cfg(test)]
+mod tests;
