@@ -1,0 +1,98 @@
+//! From a token's text to proof that a key has signed it. The order matters, the cheap refusals come first:
+//!
+//! 1. The length, before anything is split.
+//! 2. Exactly two dots. A JWE (five parts) and the JSON serialization are no token.
+//! 3. Each part is canonical base64url; none is empty.
+//! 4. The header, then the claims, in strict form. Still nothing is proven.
+//! 5. The key's algorithm is the header's, and the signature over the very bytes that came (RFC 7515 §5.2) is right.
+
+use super::{Claims, Header, InvalidToken, Part, VerifyingKey, base64url};
+
+/// A token in good form. Nothing in it is proven: use it to choose the issuer and the key, for nothing else.
+#[derive(Clone, Debug)]
+pub struct UnverifiedToken<'t> {
+    header: Header,
+    claims: Claims,
+    signed: &'t str,
+    signature: Vec<u8>,
+}
+
+impl<'t> UnverifiedToken<'t> {
+    /// Reads a token of at most `max_bytes` bytes.
+    ///
+    /// # Errors
+    /// What is wrong with its form, or with the type of a claim.
+    pub fn parse(token: &'t str, max_bytes: usize) -> Result<Self, InvalidToken> {
+        if token.len() > max_bytes {
+            return Err(InvalidToken::TooLong { limit: max_bytes });
+        }
+        let (header, rest) = token.split_once('.').ok_or(InvalidToken::NotThreeParts)?;
+        let (payload, signature) = rest.split_once('.').ok_or(InvalidToken::NotThreeParts)?;
+        if signature.contains('.') {
+            return Err(InvalidToken::NotThreeParts);
+        }
+        let header = Header::parse(decode(Part::Header, header)?)?;
+        let claims = Claims::parse(decode(Part::Payload, payload)?)?;
+        let signed = &token[..token.len() - signature.len() - 1];
+        let signature = decode(Part::Signature, signature)?;
+        Ok(Self { header, claims, signed, signature })
+    }
+
+    /// What the header says, unproven.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What the claims say, unproven.
+    #[must_use]
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Proves that `key` has signed the token.
+    ///
+    /// # Errors
+    /// [`InvalidToken::AlgorithmMismatch`] or [`InvalidToken::BadSignature`].
+    pub fn verify_signature(self, key: &VerifyingKey) -> Result<SignedToken, InvalidToken> {
+        let header = self.header.algorithm();
+        if header != key.algorithm() {
+            return Err(InvalidToken::AlgorithmMismatch { header, key: key.algorithm() });
+        }
+        if !key.has_signed(self.signed.as_bytes(), &self.signature) {
+            return Err(InvalidToken::BadSignature);
+        }
+        Ok(SignedToken { header: self.header, claims: self.claims })
+    }
+}
+
+fn decode(part: Part, text: &str) -> Result<Vec<u8>, InvalidToken> {
+    base64url::decode(text).filter(|bytes| !bytes.is_empty()).ok_or(InvalidToken::Encoding(part))
+}
+
+/// Proof that a key of ours has signed the token. Whether it is acceptable, [`Expectations`](super::Expectations) say.
+#[derive(Clone, Debug)]
+pub struct SignedToken {
+    header: Header,
+    claims: Claims,
+}
+
+impl SignedToken {
+    /// The header.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The claims.
+    #[must_use]
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The claims, to keep.
+    #[must_use]
+    pub fn into_claims(self) -> Claims {
+        self.claims
+    }
+}
