@@ -5,5 +5,6 @@ pub mod authz;
 pub mod clock;
 pub mod contract;
 pub mod jwt;
+pub mod layer;
 pub mod rejection;
 pub mod secret;
