@@ -3,6 +3,8 @@
 pub mod authn;
 pub mod authz;
 pub mod clock;
+#[cfg(feature = "gateway")]
+pub mod config;
 pub mod contract;
 pub mod jwt;
 pub mod layer;
