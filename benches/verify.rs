@@ -44,15 +44,18 @@ fn expectations() -> Expectations {
     }
 }
 
+/// Whether the signature is right for the message.
+type BareCheck = Box<dyn Fn(&[u8], &[u8]) -> bool>;
+
 /// A token, its key, and the bare check of its signature.
 struct Case {
     algorithm: Algorithm,
     token: String,
     keys: KeySet,
-    bare: Box<dyn Fn(&[u8], &[u8]) -> bool>,
+    bare: BareCheck,
 }
 
-fn main_cases() -> Result<Vec<Case>, Box<dyn std::error::Error>> {
+fn cases() -> Result<Vec<Case>, Box<dyn std::error::Error>> {
     let rsa = RsaKeyPair::generate(KeySize::Rsa2048)?;
     Algorithm::ALL
         .into_iter()
@@ -141,7 +144,7 @@ fn cold(token: &str, keys: &KeySet, expected: &Expectations) -> bool {
 }
 
 fn verify(criterion: &mut Criterion) {
-    let Ok(cases) = main_cases() else { panic!("the keys and tokens of the benchmark cannot be made") };
+    let Ok(cases) = cases() else { panic!("the keys and tokens of the benchmark cannot be made") };
     let expected = expectations();
     for case in &cases {
         let mut group = criterion.benchmark_group(case.algorithm.name());
