@@ -62,7 +62,8 @@ fn expectations(reader: &mut Reader<'_>) -> Expectations {
         audience: audience.into_iter().map(|read| read.value).collect(),
         leeway: reader.read_or("leeway", default.leeway, |node| duration(node, Duration::ZERO..=MAX_LEEWAY)),
         typ: reader.read("typ", owned).map(|read| read.value),
-        required_claims: reader.table("required_claims").map(required_claims).unwrap_or_default(),
+        required_claims: reader.table("required_claims").map(claims_with_values).unwrap_or_default(),
+        forbidden_claims: reader.table("forbidden_claims").map(claims_with_values).unwrap_or_default(),
         subject_required: subject.is_some(),
         subject: subject.unwrap_or(default.subject),
         max_life: reader
@@ -71,7 +72,7 @@ fn expectations(reader: &mut Reader<'_>) -> Expectations {
     }
 }
 
-fn required_claims(reader: Reader<'_>) -> Vec<RequiredClaim> {
+fn claims_with_values(reader: Reader<'_>) -> Vec<RequiredClaim> {
     let mut claims = Vec::new();
     for entry in reader.entries() {
         if let Some(At { value, .. }) = reader.parse(&entry.key, &entry.node, json_scalar) {
