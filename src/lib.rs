@@ -6,7 +6,11 @@ pub mod clock;
 #[cfg(feature = "gateway")]
 pub mod config;
 pub mod contract;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 pub mod jwt;
 pub mod layer;
+#[cfg(feature = "gateway")]
+pub mod proxy;
 pub mod rejection;
 pub mod secret;

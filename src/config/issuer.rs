@@ -28,9 +28,6 @@ pub struct Issuer {
     pub keys: KeySource,
     /// What the claims must say.
     pub expectations: Expectations,
-    /// Claims that make a token unacceptable by having this value. Nothing in `expectations` checks them: whoever
-    /// verifies the tokens has to.
-    pub forbidden_claims: Vec<RequiredClaim>,
     /// The claims that grant permissions. Default `permissions` and `scope`.
     pub permissions: Vec<ClaimPath>,
 }
@@ -44,12 +41,11 @@ impl Issuer {
             let paths = entry.node.elements().iter();
             paths.filter_map(|node| reader.parse("permissions", node, claim_path)).map(|read| read.value).collect()
         });
-        let forbidden_claims = reader.table("forbidden_claims").map(claims_with_values).unwrap_or_default();
         reader.unsupported(&["refresh", "refresh_cooldown", "max_stale"]);
         let keys = key_source::read(name, &mut reader, algorithms.as_deref(), generated);
         reader.finish();
         let (algorithms, keys) = keys?;
-        Some(Self { name: name.to_owned(), algorithms, keys, expectations, forbidden_claims, permissions })
+        Some(Self { name: name.to_owned(), algorithms, keys, expectations, permissions })
     }
 }
 
@@ -67,6 +63,7 @@ fn expectations(reader: &mut Reader<'_>) -> Expectations {
         leeway: reader.read_or("leeway", default.leeway, |node| duration(node, Duration::ZERO..=MAX_LEEWAY)),
         typ: reader.read("typ", owned).map(|read| read.value),
         required_claims: reader.table("required_claims").map(claims_with_values).unwrap_or_default(),
+        forbidden_claims: reader.table("forbidden_claims").map(claims_with_values).unwrap_or_default(),
         subject_required: subject.is_some(),
         subject: subject.unwrap_or(default.subject),
         max_life: reader

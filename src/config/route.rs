@@ -34,7 +34,7 @@ struct Route {
     names_upstream: bool,
 }
 
-/// Reads the list of routes. `entry` is absent if neither file has any.
+/// Reads the list of routes; `entry` is absent where neither file has one.
 pub(super) fn read(
     entry: Option<&Entry>,
     names: &Names<'_>,
@@ -42,7 +42,7 @@ pub(super) fn read(
     context: &Context<'_>,
 ) -> Vec<RouteSpec> {
     let mut routes = entry.map_or_else(Vec::new, |entry| read_all(entry, names, context));
-    if entry.is_none() {
+    if entry.is_none_or(|entry| entry.node.elements().is_empty()) {
         routes.extend(everything());
     }
     replace_presets(&mut routes);

@@ -52,8 +52,8 @@ impl Listen {
     }
 }
 
-/// `[limits]`: how much of anything is borne.
-#[derive(Clone, Debug)]
+/// `[limits]`: how much of anything is borne, by all workers together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Open client connections, 1 to 10,000,000. Default 20,000.
     pub connections: usize,

@@ -27,7 +27,7 @@ pub struct SigningKey {
 
 enum Material {
     /// The secret is kept to be written down.
-    Secret(hmac::Key, Zeroizing<Vec<u8>>),
+    Secret(Box<hmac::Key>, Zeroizing<Vec<u8>>),
     Elliptic(EcdsaKeyPair),
     Edwards(Ed25519KeyPair),
 }
@@ -154,7 +154,7 @@ impl SigningKey {
 
     fn hmac(verifying: VerifyingKey, secret: &[u8]) -> Result<Self, SignError> {
         let key = hmac::Key::new(hmac_algorithm(verifying.algorithm())?, secret);
-        Ok(Self { material: Material::Secret(key, Zeroizing::new(secret.to_vec())), verifying })
+        Ok(Self { material: Material::Secret(Box::new(key), Zeroizing::new(secret.to_vec())), verifying })
     }
 
     /// RFC 7638 §3: the digest of the required members, ordered by name.

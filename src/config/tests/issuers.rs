@@ -71,7 +71,7 @@ fn everything_that_is_set_arrives() {
     assert_eq!(expected.typ.as_deref(), Some("at+jwt"));
     let required: Vec<_> = expected.required_claims.iter().map(|claim| claim.value.clone()).collect();
     assert_eq!(required, [json!("access"), json!(2), json!(true)]);
-    assert_eq!(issuer.forbidden_claims[0].path, ClaimPath::from("purpose"));
+    assert_eq!(expected.forbidden_claims[0].path, ClaimPath::from("purpose"));
     assert_eq!((&expected.subject, expected.subject_required), (&ClaimPath::from("user_id"), true));
     assert_eq!(issuer.permissions, [ClaimPath::from("scope"), ClaimPath::nested(["realm_access", "roles"]).unwrap()]);
     let KeySource::Secret { secret, weak: false, keys } = &issuer.keys else { panic!("{:?}", issuer.keys) };

@@ -4,7 +4,7 @@ use super::{OPEN, assert_mistakes, config, mistakes, read, read_in};
 use crate::{
     authz::Access,
     clock::Timestamp,
-    config::{Config, KeySource},
+    config::{Config, KeySource, load},
     contract::{Contract, Facts, Preset},
     jwt::{Algorithm, InvalidToken},
     rejection::Rejection,
@@ -52,6 +52,14 @@ fn every_shipped_preset_runs_with_an_upstream_alone() {
             (other, _) => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn the_shipped_configuration_is_right() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml");
+    let loaded = load(Path::new(shipped), &|_| None).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    assert_eq!(loaded.config.preset.as_deref(), Some("hungry-machines"));
 }
 
 #[test]

@@ -40,9 +40,11 @@ fn everything_that_is_set_arrives() {
 
 #[test]
 fn without_routes_everything_needs_a_token() {
-    let config = config(&with(""));
-    assert_eq!(config.routes.len(), 1);
-    assert_eq!((config.routes[0].patterns[0].to_string().as_str(), config.routes[0].access), ("* /**", Access::Token));
+    for config in [config(&with("")), config(&format!("route = []\n{}", with("")))] {
+        assert_eq!(config.routes.len(), 1);
+        let route = &config.routes[0];
+        assert_eq!((route.patterns[0].to_string().as_str(), route.access), ("* /**", Access::Token));
+    }
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn a_key_id_twice_refuses_the_set() {
 #[test]
 fn a_secret_is_taken_from_a_file_and_never_from_afar() {
     let secret = json!({ "kty": "oct", "alg": "HS256", "kid": "s", "k": "A".repeat(43) });
-    assert_eq!(KeySet::from_jwks(&jwks(&[secret.clone()]), Origin::File).unwrap().0.keys().len(), 1);
+    assert_eq!(KeySet::from_jwks(&jwks(std::slice::from_ref(&secret)), Origin::File).unwrap().0.keys().len(), 1);
     let good = key(Algorithm::Es256, Some("good")).public_jwk().unwrap();
     let (set, skipped) = KeySet::from_jwks(&jwks(&[secret, good]), Origin::Remote).unwrap();
     assert_eq!((set.keys().len(), &skipped[0].error), (1, &KeyError::JwkSymmetric));
@@ -108,7 +108,8 @@ fn a_private_key_is_refused_wherever_it_comes_from() {
     let private = SigningKey::generate(Algorithm::EdDsa, &SystemRandom::new()).unwrap().to_private_jwk().unwrap();
     let private: serde_json::Value = serde_json::from_slice(private.expose()).unwrap();
     for origin in [Origin::File, Origin::Remote] {
-        let Err(KeySetError::NoUsableKey(skipped)) = KeySet::from_jwks(&jwks(&[private.clone()]), origin) else {
+        let Err(KeySetError::NoUsableKey(skipped)) = KeySet::from_jwks(&jwks(std::slice::from_ref(&private)), origin)
+        else {
             panic!("a private key is used");
         };
         assert_eq!(skipped[0].error, KeyError::JwkPrivate);

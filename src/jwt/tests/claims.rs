@@ -215,10 +215,24 @@ fn a_report_has_every_check_in_order_and_its_first_failure_is_the_answer() {
             &failed(InvalidToken::MissingClaim("aud".into())),
             &Outcome::NotAsked,
             &Outcome::NotAsked,
+            &Outcome::NotAsked,
             &Outcome::Passed,
             &failed(InvalidToken::LivesTooLong),
         ]
     );
     let signed = token.verify_signature(&verifying(Algorithm::Hs256)).unwrap();
     assert_eq!(expected.check(&signed, NOW), Err(VerifyError::Invalid(InvalidToken::WrongIssuer)));
+}
+
+#[test]
+fn a_token_that_says_it_was_made_for_something_else_is_refused() {
+    let purpose = RequiredClaim { path: ClaimPath::from("purpose"), value: "set_password".into() };
+    let expected = Expectations { forbidden_claims: vec![purpose], ..Expectations::default() };
+    let payload = r#"{"exp":1900000060,"purpose":"set_password"}"#;
+    assert_eq!(refused(payload, &expected), InvalidToken::ForbiddenClaim("purpose".into()));
+    for purpose in [r#""other""#, "null", r#"["set_password"]"#] {
+        let payload = format!(r#"{{"exp":1900000060,"purpose":{purpose}}}"#);
+        assert_eq!(checked(&payload, &expected), Ok(()), "{purpose}");
+    }
+    assert_eq!(checked(r#"{"exp":1900000060}"#, &expected), Ok(()));
 }

@@ -1,0 +1,277 @@
+//! One client's connection: what goes on there, and when it has to end.
+//!
+//! hyper has one timer for a request's head, and it runs while a connection is idle too; it has none for a client that
+//! reads nothing, nor before it knows the HTTP version. So its timer stays off, and the connection is watched from
+//! outside. It is ended when
+//!
+//! 1. a head takes longer than `header_timeout` from its first byte, or the first one from the connection's start;
+//! 2. nothing is in flight for `idle_timeout` (with HTTP/2 a GOAWAY is sent first; a PING doesn't count as work);
+//! 3. the client takes no byte of what is ready for it for `idle_timeout`;
+//! 4. the gateway drains, and nothing is in flight. A request that was on its way when the drain began is given
+//!    [`LINGER`] to arrive.
+//!
+//! A pause in a request's body is the [upload's](crate::proxy::upload) matter. An upstream that takes its time over
+//! its answer's body is waited for: it may be a stream of events.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::metrics::Gauges;
+use crate::{config::Limits, proxy::Peer};
+
+/// How long an idle connection may still bring a request after the drain began.
+const LINGER: Duration = Duration::from_millis(300);
+
+/// What is known about a connection, for its task and the requests on it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) peer: Peer,
+    gauges: Arc<Gauges>,
+    in_flight: Cell<usize>,
+    idle_since: Cell<Instant>,
+    head_since: Cell<Option<Instant>>,
+    write_blocked_since: Cell<Option<Instant>>,
+    read_anything: Cell<bool>,
+    http_2: Cell<bool>,
+    task: RefCell<Option<Waker>>,
+}
+
+impl Connection {
+    /// Counts as open until it is dropped.
+    pub(super) fn new(peer: Peer, gauges: Arc<Gauges>) -> Rc<Self> {
+        gauges.connections.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
+        Rc::new(Self {
+            peer,
+            gauges,
+            in_flight: Cell::new(0),
+            idle_since: Cell::new(now),
+            head_since: Cell::new(Some(now)),
+            write_blocked_since: Cell::new(None),
+            read_anything: Cell::new(false),
+            http_2: Cell::new(false),
+            task: RefCell::new(None),
+        })
+    }
+
+    /// A request's head is complete. Its place, and whether no more than `limit` are in flight over all connections.
+    pub(super) fn begin(self: &Rc<Self>, limit: usize) -> (InFlight, bool) {
+        self.head_since.set(None);
+        self.in_flight.set(self.in_flight.get() + 1);
+        let admitted = self.gauges.in_flight.fetch_add(1, Ordering::Relaxed) < limit;
+        (InFlight(Rc::clone(self)), admitted)
+    }
+
+    fn end(&self) {
+        self.gauges.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.in_flight.set(self.in_flight.get().saturating_sub(1));
+        if self.in_flight.get() == 0 {
+            self.idle_since.set(Instant::now());
+            // The streams of HTTP/2 are tasks of their own; the connection's has to look at its timer.
+            if self.http_2.get()
+                && let Some(task) = &*self.task.borrow()
+            {
+                task.wake_by_ref();
+            }
+        }
+    }
+
+    fn has_read(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if !self.read_anything.replace(true) {
+            self.http_2.set(bytes.starts_with(b"PRI"));
+        }
+        if self.in_flight.get() == 0 && !self.http_2.get() && self.head_since.get().is_none() {
+            self.head_since.set(Some(Instant::now()));
+        }
+    }
+
+    /// When to end the connection, and whether that is for idleness, if nothing happens until then.
+    fn deadline(&self, limits: &Limits) -> Option<(Instant, bool)> {
+        let stalled = self.write_blocked_since.get().map(|since| (since + limits.idle_timeout, false));
+        if self.in_flight.get() > 0 {
+            return stalled;
+        }
+        let waiting = match self.head_since.get() {
+            Some(since) => (since + limits.header_timeout, false),
+            None => (self.idle_since.get() + limits.idle_timeout, true),
+        };
+        Some(stalled.map_or(waiting, |stalled| stalled.min(waiting)))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.gauges.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request's place among those in flight. Dropping it gives the place up.
+#[derive(Debug)]
+pub(super) struct InFlight(Rc<Connection>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Runs `serving` until it is done, or until one of the module's rules ends it.
+pub(super) async fn supervise(
+    serving: impl GracefulConnection,
+    connection: Rc<Connection>,
+    limits: Limits,
+    mut draining: watch::Receiver<bool>,
+) {
+    let mut serving = pin!(serving);
+    let mut timer = pin!(sleep_until(Instant::now() + limits.header_timeout));
+    let mut drain = pin!(async move {
+        let _ = draining.wait_for(|draining| *draining).await;
+    });
+    let mut phase = Phase::Serving;
+    poll_fn(|context| {
+        remember(&connection.task, context);
+        loop {
+            if matches!(phase, Phase::Serving) && drain.as_mut().poll(context).is_ready() {
+                phase = Phase::Lingering(Instant::now() + LINGER);
+            }
+            if serving.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            let deadline = match phase {
+                Phase::Lingering(end) if connection.in_flight.get() > 0 || end <= Instant::now() => {
+                    serving.as_mut().graceful_shutdown();
+                    phase = Phase::Closing;
+                    continue;
+                }
+                Phase::Lingering(end) => Some((end, true)),
+                Phase::Serving | Phase::Closing => connection.deadline(&limits),
+            };
+            let Some((deadline, idle)) = deadline else { return Poll::Pending };
+            ready!(elapsed(&mut timer, deadline, context));
+            match phase {
+                Phase::Lingering(_) => {}
+                Phase::Serving if idle => {
+                    serving.as_mut().graceful_shutdown();
+                    phase = Phase::Closing;
+                    // What the other side does not take within another idle timeout is cut off.
+                    connection.idle_since.set(Instant::now());
+                }
+                Phase::Serving | Phase::Closing => return Poll::Ready(()),
+            }
+        }
+    })
+    .await;
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Serving,
+    Lingering(Instant),
+    Closing,
+}
+
+fn remember(task: &RefCell<Option<Waker>>, context: &Context<'_>) {
+    let mut task = task.borrow_mut();
+    match &mut *task {
+        Some(waker) => waker.clone_from(context.waker()),
+        None => *task = Some(context.waker().clone()),
+    }
+}
+
+/// Waits for `deadline` with a timer that is only ever moved forward when it fires, which most requests never see.
+fn elapsed(timer: &mut Pin<&mut Sleep>, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+    if timer.deadline() > deadline {
+        timer.as_mut().reset(deadline);
+    }
+    loop {
+        ready!(timer.as_mut().poll(context));
+        if deadline <= Instant::now() {
+            return Poll::Ready(());
+        }
+        timer.as_mut().reset(deadline);
+    }
+}
+
+/// The socket, with an eye on what passes through it.
+#[derive(Debug)]
+pub(super) struct Watched {
+    stream: TcpStream,
+    connection: Rc<Connection>,
+}
+
+impl Watched {
+    pub(super) const fn new(stream: TcpStream, connection: Rc<Connection>) -> Self {
+        Self { stream, connection }
+    }
+
+    fn has_written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &polled {
+            Poll::Ready(_) => self.connection.write_blocked_since.set(None),
+            Poll::Pending if self.connection.write_blocked_since.get().is_none() => {
+                self.connection.write_blocked_since.set(Some(Instant::now()));
+            }
+            Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.connection.has_read(buffer.filled().get(before..).unwrap_or_default());
+        polled
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.has_written(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.has_written(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

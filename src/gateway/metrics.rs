@@ -1,0 +1,241 @@
+//! What is counted, and how it is shown to Prometheus (text format 0.0.4).
+//!
+//! Each worker counts for itself, so that counting needs neither a lock nor a lookup; the numbers are added up when
+//! they are asked for. No label takes a value from a request.
+
+use std::{
+    fmt::Write,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    authn::CacheStats,
+    jwt::InvalidToken,
+    proxy::upstream::{Counter, UpstreamSettings},
+    rejection::{Reason, Rejection},
+};
+
+/// The upper ends of the histogram's buckets, in microseconds.
+const BUCKETS: [u64; 15] = [
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000, 30_000_000,
+];
+
+/// What one worker counts. Only that worker writes.
+#[derive(Debug, Default)]
+pub struct WorkerMetrics {
+    forwarded: AtomicU64,
+    refused: [AtomicU64; Reason::ALL.len()],
+    /// One for each bucket, and one for what is slower.
+    durations: [AtomicU64; BUCKETS.len() + 1],
+    duration_micros: AtomicU64,
+    /// By [`InvalidToken::code`], a closed set. Only a refusal takes this lock, and only a scrape contends for it.
+    invalid_tokens: Mutex<Vec<(&'static str, u64)>>,
+}
+
+/// What all workers share: the ceilings are for them together.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Open connections.
+    pub connections: AtomicUsize,
+    /// Requests whose answer has not been sent to its end.
+    pub in_flight: AtomicUsize,
+    /// Connections that were closed at once because there were too many.
+    pub connections_refused: AtomicU64,
+}
+
+/// One writer: a plain addition is enough, and cheaper than an atomic one.
+fn add(cell: &AtomicU64, amount: u64) {
+    cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+}
+
+impl WorkerMetrics {
+    /// A request was forwarded, and the head of its answer came after `elapsed`.
+    pub(super) fn forwarded(&self, elapsed: Duration) {
+        add(&self.forwarded, 1);
+        self.took(elapsed);
+    }
+
+    /// A request was refused after `elapsed`.
+    pub(super) fn refused(&self, rejection: &Rejection, elapsed: Duration) {
+        let reason = rejection.reason();
+        if let Some((_, cell)) = Reason::ALL.iter().zip(&self.refused).find(|(known, _)| **known == reason) {
+            add(cell, 1);
+        }
+        if let Rejection::InvalidToken(cause) = rejection {
+            self.invalid_token(cause);
+        }
+        self.took(elapsed);
+    }
+
+    fn invalid_token(&self, cause: &InvalidToken) {
+        let code = cause.code();
+        let mut causes = self.invalid_tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        match causes.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count += 1,
+            None => causes.push((code, 1)),
+        }
+    }
+
+    fn took(&self, elapsed: Duration) {
+        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BUCKETS.partition_point(|end| *end < micros);
+        if let Some(cell) = self.durations.get(bucket) {
+            add(cell, 1);
+        }
+        add(&self.duration_micros, micros);
+    }
+}
+
+/// All that a scrape shows.
+pub(super) struct Scrape<'a, W> {
+    pub(super) workers: W,
+    pub(super) gauges: &'a Gauges,
+    pub(super) cache: CacheStats,
+    pub(super) upstreams: Vec<&'a UpstreamSettings>,
+}
+
+impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
+    /// The text format.
+    pub(super) fn render(&self) -> String {
+        let mut text = String::with_capacity(4096);
+        // Writing into a String can't fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn sum(&self, cell: impl Fn(&'a WorkerMetrics) -> u64) -> u64 {
+        self.workers.clone().map(cell).sum()
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let version = env!("CARGO_PKG_VERSION");
+        family(out, "build_info", "gauge", "The version that runs.")?;
+        writeln!(out, "bearergate_build_info{{version=\"{version}\"}} 1")?;
+        self.write_requests(out)?;
+        self.write_durations(out)?;
+        self.write_upstreams(out)?;
+        let (gauges, cache) = (self.gauges, &self.cache);
+        let connections = gauges.connections.load(Ordering::Relaxed) as u64;
+        let in_flight = gauges.in_flight.load(Ordering::Relaxed) as u64;
+        let refused = gauges.connections_refused.load(Ordering::Relaxed);
+        for (name, kind, help, value) in [
+            ("cache_hits_total", "counter", "Tokens that were found in the cache.", cache.hits),
+            ("cache_misses_total", "counter", "Tokens that had to be verified.", cache.misses),
+            ("cache_entries", "gauge", "Tokens in the cache.", cache.entries),
+            ("connections", "gauge", "Open connections of clients.", connections),
+            ("connections_refused_total", "counter", "Connections closed at once: too many were open.", refused),
+            ("requests_in_flight", "gauge", "Requests whose answer is not yet sent to its end.", in_flight),
+        ] {
+            family(out, name, kind, help)?;
+            writeln!(out, "bearergate_{name} {value}")?;
+        }
+        Ok(())
+    }
+
+    fn write_requests(&self, out: &mut String) -> std::fmt::Result {
+        family(out, "requests_total", "counter", "Requests by what became of them.")?;
+        let forwarded = self.sum(|worker| worker.forwarded.load(Ordering::Relaxed));
+        writeln!(out, "bearergate_requests_total{{outcome=\"forwarded\"}} {forwarded}")?;
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            let refused = self.sum(|worker| worker.refused.get(index).map_or(0, |cell| cell.load(Ordering::Relaxed)));
+            writeln!(out, "bearergate_requests_total{{outcome=\"refused\",reason=\"{reason}\"}} {refused}")?;
+        }
+        family(out, "invalid_tokens_total", "counter", "Tokens that were not acceptable, by cause.")?;
+        let mut causes = std::collections::BTreeMap::new();
+        for worker in self.workers.clone() {
+            for (code, count) in worker.invalid_tokens.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                *causes.entry(*code).or_insert(0) += count;
+            }
+        }
+        for (cause, count) in causes {
+            writeln!(out, "bearergate_invalid_tokens_total{{cause=\"{cause}\"}} {count}")?;
+        }
+        Ok(())
+    }
+
+    fn write_durations(&self, out: &mut String) -> std::fmt::Result {
+        let name = "request_duration_seconds";
+        family(out, name, "histogram", "From a request's head to the head of its answer.")?;
+        let mut seen = 0;
+        for index in 0..=BUCKETS.len() {
+            seen += self.sum(|worker| worker.durations.get(index).map_or(0, |cell| cell.load(Ordering::Relaxed)));
+            match BUCKETS.get(index) {
+                Some(end) => writeln!(out, "bearergate_{name}_bucket{{le=\"{}\"}} {seen}", seconds(*end))?,
+                None => writeln!(out, "bearergate_{name}_bucket{{le=\"+Inf\"}} {seen}")?,
+            }
+        }
+        let total = self.sum(|worker| worker.duration_micros.load(Ordering::Relaxed));
+        writeln!(out, "bearergate_{name}_sum {}", seconds(total))?;
+        writeln!(out, "bearergate_{name}_count {seen}")
+    }
+
+    fn write_upstreams(&self, out: &mut String) -> std::fmt::Result {
+        family(out, "upstream_errors_total", "counter", "What went wrong with an upstream.")?;
+        for upstream in &self.upstreams {
+            let name = upstream.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            for kind in Counter::ALL {
+                let (kind, count) = (kind.as_str(), upstream.counters.get(kind));
+                writeln!(out, "bearergate_upstream_errors_total{{upstream=\"{name}\",kind=\"{kind}\"}} {count}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn family(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
+    writeln!(out, "# HELP bearergate_{name} {help}\n# TYPE bearergate_{name} {kind}")
+}
+
+fn seconds(micros: u64) -> String {
+    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scrape(workers: &[WorkerMetrics]) -> String {
+        let upstream = UpstreamSettings::new("a\"b", Vec::new());
+        let cache = CacheStats { hits: 3, misses: 2, entries: 1 };
+        Scrape { workers: workers.iter(), gauges: &Gauges::default(), cache, upstreams: vec![&upstream] }.render()
+    }
+
+    fn lines(text: &str, start: &str) -> Vec<String> {
+        text.lines().filter(|line| line.starts_with(start)).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn workers_are_added_up() {
+        let workers = [WorkerMetrics::default(), WorkerMetrics::default()];
+        workers[0].forwarded(Duration::from_micros(500));
+        workers[1].forwarded(Duration::from_micros(501));
+        workers[1].refused(&Rejection::NoRoute, Duration::from_secs(60));
+        let text = scrape(&workers);
+        assert!(text.contains("bearergate_requests_total{outcome=\"forwarded\"} 2\n"));
+        assert!(text.contains("bearergate_requests_total{outcome=\"refused\",reason=\"no_route\"} 1\n"));
+        let buckets = lines(&text, "bearergate_request_duration_seconds_bucket");
+        assert_eq!(buckets[0], "bearergate_request_duration_seconds_bucket{le=\"0.0005\"} 1");
+        assert_eq!(buckets[1], "bearergate_request_duration_seconds_bucket{le=\"0.001\"} 2");
+        assert_eq!(buckets[14], "bearergate_request_duration_seconds_bucket{le=\"30\"} 2");
+        assert_eq!(buckets[15], "bearergate_request_duration_seconds_bucket{le=\"+Inf\"} 3");
+        assert!(text.contains("bearergate_request_duration_seconds_sum 60.001001\n"));
+        assert!(text.contains("bearergate_request_duration_seconds_count 3\n"));
+    }
+
+    #[test]
+    fn every_reason_is_shown_from_the_start_and_names_are_escaped() {
+        let text = scrape(&[]);
+        assert_eq!(lines(&text, "bearergate_requests_total{outcome=\"refused\"").len(), Reason::ALL.len());
+        assert!(text.contains("{upstream=\"a\\\"b\",kind=\"timeout\"} 0\n"));
+        assert!(text.contains("bearergate_cache_hits_total 3\n"));
+        for line in text.lines() {
+            assert!(line.starts_with("# ") || line.starts_with("bearergate_"), "{line}");
+        }
+    }
+}

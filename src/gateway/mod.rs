@@ -1,0 +1,25 @@
+//! The running gateway: listeners, workers, and the way of a request.
+//!
+//! [`run`] binds everything, starts one [`worker`] a core, the [`admin`] listener and waits for the signal to
+//! [drain](drain). What a request goes through stands in [`stack`], top to bottom. What may change while the gateway
+//! runs is one [`Snapshot`], swapped whole.
+
+pub mod admin;
+mod body;
+mod connection;
+pub mod drain;
+pub mod echo;
+mod head;
+pub mod keys;
+mod listener;
+pub mod metrics;
+pub mod prepare;
+pub mod run;
+pub mod snapshot;
+mod stack;
+mod worker;
+
+pub use echo::Echo;
+pub use prepare::{PrepareError, Prepared, prepare};
+pub use run::{RunError, Running, Settings, run, start};
+pub use snapshot::Snapshot;

@@ -1,0 +1,34 @@
+//! What a request is answered from, and may be replaced while the gateway runs: always as a whole.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::{
+    authn::Authenticator,
+    authz::Routes,
+    clock::Clock,
+    config::Limits,
+    contract::Contract,
+    proxy::{ManagedHeaders, upstream::UpstreamSettings},
+};
+
+/// Everything that the way of a request looks at.
+pub struct Snapshot {
+    /// Who is calling.
+    pub authenticator: Arc<Authenticator>,
+    /// Which rule covers a request.
+    pub routes: Arc<Routes>,
+    /// In whose words a request is refused.
+    pub contract: Arc<Contract>,
+    /// The names that only the gateway sets.
+    pub managed: ManagedHeaders,
+    /// The upstreams, by the index that a rule gives.
+    pub upstreams: Vec<Arc<UpstreamSettings>>,
+    /// The limits. Those of connections are the ones that the gateway was started with.
+    pub limits: Limits,
+    /// Whose `X-Forwarded-*` count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The time shown in refusals.
+    pub clock: Clock,
+}

@@ -1,0 +1,218 @@
+//! The way of a request, top to bottom.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, Request, Response, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout};
+
+use super::{body::Answer, connection::Connection, head, metrics::WorkerMetrics, snapshot::Snapshot};
+use crate::{
+    authn::{AuthnError, Principal},
+    authz::{Access, Match, Permit, policy::permit},
+    contract::Facts,
+    proxy::{Body, Context, Upstreams, forward},
+    rejection::{Reason, Rejection},
+};
+
+/// When a client that found the gateway too busy should come again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How much of a refused request's body is read so that the client gets to see the refusal: bytes, and time.
+const DISCARDED_BYTES: usize = 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(2);
+
+/// What one worker needs to answer requests.
+pub(super) struct Stack {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    metrics: Arc<WorkerMetrics>,
+    current: RefCell<Rc<Current>>,
+    ids: Ids,
+}
+
+/// The snapshot as this worker sees it: the connections to its upstreams are the worker's own.
+struct Current {
+    snapshot: Arc<Snapshot>,
+    upstreams: Upstreams,
+}
+
+impl Current {
+    fn new(snapshot: Arc<Snapshot>) -> Rc<Self> {
+        let upstreams = Upstreams::new(&snapshot.upstreams);
+        Rc::new(Self { snapshot, upstreams })
+    }
+}
+
+/// A request that is refused: why, and by which rule if one was found.
+struct Refusal {
+    rejection: Rejection,
+    rule: Option<Rc<str>>,
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        Self { rejection, rule: None }
+    }
+}
+
+impl Stack {
+    pub(super) fn new(snapshot: Arc<ArcSwap<Snapshot>>, metrics: Arc<WorkerMetrics>, worker: usize) -> Rc<Self> {
+        let current = Current::new(snapshot.load_full());
+        let ids = Ids::new(worker, &current.snapshot);
+        Rc::new(Self { snapshot, metrics, current: RefCell::new(current), ids })
+    }
+
+    /// The answer to a request, whatever it is.
+    pub(super) async fn serve(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<Answer> {
+        let started = Instant::now();
+        let current = self.current();
+        let (in_flight, admitted) = connection.begin(current.snapshot.limits.requests);
+        let (method, target) = (request.method().clone(), request.uri().clone());
+
+        let answered = if admitted {
+            pass(request, connection, &current).await
+        } else {
+            refuse(request, Rejection::Overloaded { retry_after: TRY_AGAIN }.into())
+        };
+        let response = match answered {
+            Ok(response) => {
+                self.metrics.forwarded(started.elapsed());
+                response
+            }
+            Err(Refusal { rejection, rule }) => {
+                self.metrics.refused(&rejection, started.elapsed());
+                let id = self.ids.next();
+                log(&rejection, rule.as_deref(), &method, target.path(), &id);
+                let facts = Facts { path: target.path(), request_id: &id, now: current.snapshot.clock.now() };
+                current.snapshot.contract.render(&rejection, &facts).map(Body::from)
+            }
+        };
+        response.map(|body| Answer::new(body, in_flight))
+    }
+
+    /// The snapshot that this request is answered from, from its first check to its last.
+    fn current(&self) -> Rc<Current> {
+        let newest = self.snapshot.load();
+        let mut current = self.current.borrow_mut();
+        if !Arc::ptr_eq(&newest, &current.snapshot) {
+            *current = Current::new(Arc::clone(&newest));
+        }
+        Rc::clone(&current)
+    }
+}
+
+/// Checks, and forwards what passed.
+async fn pass(
+    request: Request<Incoming>,
+    connection: &Rc<Connection>,
+    current: &Current,
+) -> Result<Response<Body>, Refusal> {
+    let snapshot = &*current.snapshot;
+    let permit = match decide(&request, snapshot) {
+        Ok(permit) => permit,
+        Err(refusal) => return refuse(request, refusal),
+    };
+    let rule = Arc::clone(permit.rule());
+    let context = Context {
+        peer: &connection.peer,
+        upstreams: &current.upstreams,
+        managed: &snapshot.managed,
+        body_bytes: snapshot.limits.body_bytes,
+        stall_limit: snapshot.limits.idle_timeout,
+    };
+    forward(permit, request, &context).await.map_err(|rejection| Refusal { rejection, rule: Some(rule.name().into()) })
+}
+
+/// Head, route, token, policy: in this order.
+fn decide<B>(request: &Request<B>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
+    head::check(request, &snapshot.limits)?;
+    let found = snapshot.routes.find(request.method(), request.uri().path()).map_err(Rejection::from)?;
+    let named = |rejection| Refusal { rejection, rule: found.as_ref().map(|found| found.rule().name().into()) };
+    let principal = authenticate(request.headers(), found.as_ref(), snapshot).map_err(|error| named(error.into()))?;
+    permit(found.as_ref(), principal).map_err(|denial| named(denial.into()))
+}
+
+/// Who is calling, as far as the rule wants to know. Where there is no rule, a token is needed to learn that.
+fn authenticate(
+    headers: &HeaderMap,
+    found: Option<&Match<'_>>,
+    snapshot: &Snapshot,
+) -> Result<Option<Principal>, AuthnError> {
+    let access = found.map_or(Access::Token, |found| found.rule().access());
+    match access {
+        Access::Public => Ok(None),
+        Access::Token => snapshot.authenticator.authenticate(headers).map(Some),
+        Access::Optional => match snapshot.authenticator.authenticate(headers) {
+            Err(AuthnError::NotAuthenticated) => Ok(None),
+            known => known.map(Some),
+        },
+    }
+}
+
+/// Refuses, and reads a little of the body that nobody wants: a connection that is closed with bytes unread is reset,
+/// and the client may lose the answer. A client that asked before sending its body gets no leave to send it.
+fn refuse(request: Request<Incoming>, refusal: Refusal) -> Result<Response<Body>, Refusal> {
+    let asks_first = request.headers().contains_key(header::EXPECT);
+    let body = request.into_body();
+    if !asks_first && !http_body::Body::is_end_stream(&body) {
+        tokio::task::spawn_local(timeout(DISCARD_TIME, discard(body)));
+    }
+    Err(refusal)
+}
+
+async fn discard(mut body: Incoming) {
+    let mut left = DISCARDED_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, bytes::Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+/// The one line that tells of a refusal. The query may hold secrets, and is not shown.
+fn log(rejection: &Rejection, rule: Option<&str>, method: &http::Method, path: &str, request_id: &str) {
+    let reason = rejection.reason();
+    let rule = rule.unwrap_or("-");
+    match reason {
+        Reason::KeysUnavailable | Reason::Overloaded | Reason::UpstreamUnreachable | Reason::UpstreamTimeout => {
+            tracing::warn!(%reason, cause = %rejection, rule, %method, path, request_id, "refused");
+        }
+        Reason::NotAuthenticated
+        | Reason::TokenExpired
+        | Reason::InvalidToken
+        | Reason::PermissionMissing
+        | Reason::NotOwner
+        | Reason::NoRoute
+        | Reason::BadRequest
+        | Reason::TooLarge
+        | Reason::RateLimited => {
+            tracing::info!(%reason, cause = %rejection, rule, %method, path, request_id, "refused");
+        }
+    }
+}
+
+/// Names for requests: unique in a log, and nothing more.
+struct Ids {
+    start: u64,
+    worker: usize,
+    count: Cell<u64>,
+}
+
+impl Ids {
+    fn new(worker: usize, snapshot: &Snapshot) -> Self {
+        Self { start: snapshot.clock.now().as_millis(), worker, count: Cell::new(0) }
+    }
+
+    fn next(&self) -> String {
+        let count = self.count.get().wrapping_add(1);
+        self.count.set(count);
+        format!("{:x}-{:x}-{count:x}", self.start, self.worker)
+    }
+}

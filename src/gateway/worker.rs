@@ -1,0 +1,195 @@
+//! A worker: one thread, one runtime, one listening socket, one pool of upstream connections. What it serves never
+//! leaves its thread.
+//!
+//! 1. Above the ceiling of connections a new one is closed at once: an answer would cost more than it tells. The count
+//!    is in the metrics.
+//! 2. When the process has no file descriptors left, accepting pauses, longer each time, so that the worker doesn't
+//!    spin.
+//! 3. HTTP/1.1 and HTTP/2 with prior knowledge come in on the same port; the first bytes tell which it is.
+
+use std::{
+    future::Future,
+    io,
+    net::TcpListener as StdListener,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use hyper::{rt::Executor, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::LocalSet,
+    time::{sleep, timeout},
+};
+
+use super::{
+    connection::{Connection, Watched, supervise},
+    drain::{Phase, reached},
+    metrics::{Gauges, WorkerMetrics},
+    snapshot::Snapshot,
+    stack::Stack,
+};
+use crate::{config::Limits, proxy::Peer};
+
+/// The pauses of an acceptor that finds no file descriptor free: the first, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// What hyper may read into one connection's buffer beyond the head that we allow, so that it is us who refuse.
+const HEAD_ROOM: usize = 32 * 1024;
+/// The same in header fields.
+const FIELD_ROOM: usize = 28;
+/// Requests at once on one connection of HTTP/2.
+const STREAMS: u32 = 128;
+/// How often a connection of HTTP/2 that has requests in flight is asked whether it is still there, and for how long.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a worker is given.
+pub(super) struct Worker {
+    pub(super) index: usize,
+    pub(super) listener: StdListener,
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) metrics: Arc<WorkerMetrics>,
+    pub(super) gauges: Arc<Gauges>,
+    pub(super) phase: watch::Receiver<Phase>,
+    pub(super) drain_deadline: Duration,
+}
+
+impl Worker {
+    /// Serves until the gateway has drained or is stopped.
+    pub(super) fn run(self) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        LocalSet::new().block_on(&runtime, self.serve())
+    }
+
+    async fn serve(self) -> io::Result<()> {
+        let listener = TcpListener::from_std(self.listener.try_clone()?)?;
+        let limits = self.snapshot.load().limits;
+        let stack = Stack::new(Arc::clone(&self.snapshot), Arc::clone(&self.metrics), self.index);
+        let (draining, drain) = watch::channel(false);
+        let acceptor =
+            Acceptor { stack, limits, server: server(&limits), snapshot: self.snapshot, gauges: self.gauges, drain };
+        let mut phase = self.phase;
+
+        tokio::select! {
+            never = acceptor.accept_all(&listener) => match never {},
+            () = reached(&mut phase, Phase::Draining) => {}
+        }
+        // Connections that the system has made already would be reset with the listener.
+        while let Ok(Ok((stream, address))) = timeout(Duration::ZERO, listener.accept()).await {
+            acceptor.spawn(stream, address);
+        }
+        drop((listener, self.listener));
+        let _ = draining.send(true);
+        drop(acceptor);
+        tokio::select! {
+            // Each connection's task holds a receiver until it ends.
+            () = draining.closed() => {}
+            () = sleep(self.drain_deadline) => {}
+            () = reached(&mut phase, Phase::Stopped) => {}
+        }
+        Ok(())
+    }
+}
+
+struct Acceptor {
+    stack: Rc<Stack>,
+    limits: Limits,
+    server: Rc<auto::Builder<LocalExecutor>>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    gauges: Arc<Gauges>,
+    drain: watch::Receiver<bool>,
+}
+
+impl Acceptor {
+    async fn accept_all(&self, listener: &TcpListener) -> std::convert::Infallible {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match listener.accept().await {
+                Ok((stream, address)) => {
+                    pause = FIRST_PAUSE;
+                    self.spawn(stream, address);
+                }
+                // The client is gone again: its own affair.
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, ?pause, "no connection can be accepted");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn spawn(&self, stream: TcpStream, address: std::net::SocketAddr) {
+        if self.gauges.connections.load(Ordering::Relaxed) >= self.limits.connections {
+            self.gauges.connections_refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        // A socket that can't be told so is closed already; reading from it will show it.
+        let _ = stream.set_nodelay(true);
+        let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
+        let connection = Connection::new(peer, Arc::clone(&self.gauges));
+        let io = TokioIo::new(Watched::new(stream, Rc::clone(&connection)));
+        let (stack, server, limits, drain) =
+            (Rc::clone(&self.stack), Rc::clone(&self.server), self.limits, self.drain.clone());
+        tokio::task::spawn_local(async move {
+            let service = service_fn(|request| {
+                let (stack, connection) = (Rc::clone(&stack), Rc::clone(&connection));
+                async move { Ok::<_, std::convert::Infallible>(stack.serve(request, &connection).await) }
+            });
+            supervise(server.serve_connection(io, service), Rc::clone(&connection), limits, drain).await;
+        });
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+fn server(limits: &Limits) -> Rc<auto::Builder<LocalExecutor>> {
+    let head = limits.header_bytes.saturating_add(HEAD_ROOM);
+    let mut server = auto::Builder::new(LocalExecutor);
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        // The connection is watched from outside.
+        .header_read_timeout(None)
+        .max_headers(limits.headers.saturating_add(FIELD_ROOM))
+        .max_buf_size(head.max(128 * 1024));
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(128)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    Rc::new(server)
+}
+
+/// The streams of HTTP/2 are tasks of the same thread.
+#[derive(Clone, Copy, Debug)]
+struct LocalExecutor;
+
+impl<F> Executor<F> for LocalExecutor
+where
+    F: Future + 'static,
+{
+    fn execute(&self, stream: F) {
+        tokio::task::spawn_local(async move {
+            stream.await;
+        });
+    }
+}

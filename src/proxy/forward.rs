@@ -1,0 +1,223 @@
+//! Sends a permitted request on, and brings the answer back.
+//!
+//! 1. A `Content-Length` above the limit is refused before anything is sent; a body without one is counted on its way.
+//! 2. The target is sent in origin-form, path and query byte for byte as they were matched; `Host` is the client's.
+//! 3. A connection that was closed before a byte of the request was on it is no attempt: the next one is taken. So a
+//!    `POST` too survives an upstream that closes idle connections.
+//! 4. A connection that can't be made, or that closes before a byte was sent, uses up one of the upstream's
+//!    `retries`; the next server is tried. Once a byte was sent nothing is repeated, whatever the method.
+//! 5. No head of an answer within `response_timeout` after the last movement of the request: 504. The time that the
+//!    client takes over its body doesn't count, it has a limit of its own.
+//! 6. No connection, or no valid answer on it: 502. An answer with 101 is not valid: no upgrade was asked for.
+//! 7. After the head nothing can be refused any more: a body that breaks off breaks the client's connection off.
+
+use std::{rc::Rc, time::Duration};
+
+use http::{HeaderMap, Request, Response, StatusCode, Uri, Version, header, uri};
+use hyper::{body::Incoming, client::conn::TrySendError};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Body, ManagedHeaders, Peer, Upstreams, hop_by_hop,
+    pool::{Lease, Pool},
+    rewrite,
+    upload::{Progress, Upload, UploadError},
+    upstream::{Counter, Upstream},
+};
+use crate::{
+    authz::Permit,
+    rejection::{BadRequest, Rejection, TooLarge},
+};
+
+/// What forwarding needs to know beside the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Who sent the request.
+    pub peer: &'a Peer,
+    /// The worker's upstreams.
+    pub upstreams: &'a Upstreams,
+    /// The names that only the gateway sets.
+    pub managed: &'a ManagedHeaders,
+    /// The longest body of a request, in bytes.
+    pub body_bytes: u64,
+    /// How long a client may pause in its body.
+    pub stall_limit: Duration,
+}
+
+/// Forwards `request` to the upstream of the permit's rule.
+///
+/// # Errors
+/// `TooLarge`, `BadRequest` for a body that the client breaks off or lets stall, `UpstreamUnreachable` and
+/// `UpstreamTimeout`, as the module's rules say.
+pub async fn forward(
+    permit: Permit,
+    request: Request<Incoming>,
+    context: &Context<'_>,
+) -> Result<Response<Body>, Rejection> {
+    let upstream = context
+        .upstreams
+        .get(permit.rule().upstream())
+        .ok_or_else(|| Rejection::UpstreamUnreachable("the rule's upstream is not configured".to_owned()))?;
+    if content_length(request.headers()).is_some_and(|length| length > context.body_bytes) {
+        return Err(Rejection::TooLarge(TooLarge::Body));
+    }
+    let progress = Progress::new();
+    let request = prepare(&permit, request, context, &progress)?;
+    send(request, upstream, &progress).await
+}
+
+/// hyper lets a request through only if all its `Content-Length` fields agree.
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn prepare(
+    permit: &Permit,
+    request: Request<Incoming>,
+    context: &Context<'_>,
+    progress: &Rc<Progress>,
+) -> Result<Request<Upload>, Rejection> {
+    let (mut parts, incoming) = request.into_parts();
+    let unframed = parts.headers.get(header::CONTENT_LENGTH).is_none();
+    if !parts.headers.contains_key(header::HOST)
+        && let Some(authority) = parts.uri.authority()
+        && let Ok(host) = header::HeaderValue::from_str(authority.as_str())
+    {
+        parts.headers.insert(header::HOST, host);
+    }
+    let identity = permit.principal().map(|principal| principal.identity()).unwrap_or_default();
+    rewrite::request(&mut parts.headers, parts.version, context.peer, context.managed, identity);
+    parts.uri = origin_form(parts.uri)?;
+    parts.version = Version::HTTP_11;
+    let upload = Upload::new(incoming, context.body_bytes, context.stall_limit, Rc::clone(progress));
+    if unframed && matches!(upload, Upload::Streaming(_)) {
+        // Said outright, for with GET the client would take the body for none.
+        parts.headers.insert(header::TRANSFER_ENCODING, header::HeaderValue::from_static("chunked"));
+    }
+    // Fresh extensions: those of the server's side mean nothing to the client's.
+    parts.extensions = http::Extensions::new();
+    Ok(Request::from_parts(parts, upload))
+}
+
+fn origin_form(target: Uri) -> Result<Uri, Rejection> {
+    if target.authority().is_none() {
+        return Ok(target);
+    }
+    let mut parts = uri::Parts::default();
+    parts.path_and_query = target.into_parts().path_and_query;
+    Uri::from_parts(parts).map_err(|_| Rejection::BadRequest(BadRequest::Target("it has no path")))
+}
+
+async fn send(
+    mut request: Request<Upload>,
+    upstream: &Rc<Upstream>,
+    progress: &Rc<Progress>,
+) -> Result<Response<Body>, Rejection> {
+    let mut retries = upstream.settings().retries;
+    let mut pool = server(upstream)?;
+    loop {
+        let failed = match lease(pool, upstream).await {
+            Err(cause) => Unsent { request: Box::new(request), cause, reused: false },
+            Ok(lease) => match exchange(lease, request, upstream, progress).await? {
+                Outcome::Answer(response) => return Ok(response),
+                Outcome::Unsent(unsent) => unsent,
+            },
+        };
+        request = *failed.request;
+        if failed.reused {
+            continue;
+        }
+        if retries == 0 {
+            return Err(Rejection::UpstreamUnreachable(failed.cause));
+        }
+        retries -= 1;
+        pool = server(upstream)?;
+    }
+}
+
+fn server(upstream: &Rc<Upstream>) -> Result<&Rc<Pool>, Rejection> {
+    upstream.next_pool().ok_or_else(|| Rejection::UpstreamUnreachable("the upstream has no servers".to_owned()))
+}
+
+async fn lease(pool: &Rc<Pool>, upstream: &Upstream) -> Result<Lease, String> {
+    if let Some(lease) = pool.take() {
+        return Ok(lease);
+    }
+    pool.connect(upstream.settings().connect_timeout).await.map_err(|error| {
+        upstream.count(Counter::Connect);
+        format!("{}: {error}", pool.server())
+    })
+}
+
+/// A request of which nothing was sent, and why.
+struct Unsent {
+    request: Box<Request<Upload>>,
+    cause: String,
+    reused: bool,
+}
+
+enum Outcome {
+    Answer(Response<Body>),
+    Unsent(Unsent),
+}
+
+async fn exchange(
+    mut lease: Lease,
+    request: Request<Upload>,
+    upstream: &Rc<Upstream>,
+    progress: &Rc<Progress>,
+) -> Result<Outcome, Rejection> {
+    let limit = upstream.settings().response_timeout;
+    let mut sending = std::pin::pin!(lease.sender().try_send_request(request));
+    let sent = loop {
+        let deadline = progress.upstream_waited_for_since() + limit;
+        match timeout_at(deadline, &mut sending).await {
+            Ok(sent) => break sent,
+            Err(_) if progress.upstream_waited_for_since() + limit > Instant::now() => {}
+            Err(_) => {
+                upstream.count(Counter::Timeout);
+                return Err(Rejection::UpstreamTimeout(format!("no answer within {limit:?}")));
+            }
+        }
+    };
+    match sent {
+        Ok(response) => answer(response, lease, upstream).map(Outcome::Answer),
+        Err(failed) => refuse(failed, lease.reused, upstream, progress).map(Outcome::Unsent),
+    }
+}
+
+fn answer(response: Response<Incoming>, lease: Lease, upstream: &Rc<Upstream>) -> Result<Response<Body>, Rejection> {
+    let (mut parts, incoming) = response.into_parts();
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        upstream.count(Counter::Reset);
+        return Err(Rejection::UpstreamUnreachable("it switched protocols unasked".to_owned()));
+    }
+    hop_by_hop::strip_response(&mut parts.headers);
+    // The server's side writes the version that the client speaks.
+    parts.version = Version::HTTP_11;
+    parts.extensions = http::Extensions::new();
+    Ok(Response::from_parts(parts, Body::from_upstream(incoming, lease, Rc::clone(upstream))))
+}
+
+fn refuse(
+    mut failed: TrySendError<Request<Upload>>,
+    reused: bool,
+    upstream: &Upstream,
+    progress: &Progress,
+) -> Result<Unsent, Rejection> {
+    match progress.failure() {
+        Some(UploadError::TooLarge) => return Err(Rejection::TooLarge(TooLarge::Body)),
+        Some(error @ (UploadError::Stalled | UploadError::Broken)) => {
+            return Err(Rejection::BadRequest(BadRequest::Body(error.to_string())));
+        }
+        None => {}
+    }
+    let cause = failed.error().to_string();
+    match failed.take_message() {
+        Some(request) => Ok(Unsent { request: Box::new(request), cause, reused }),
+        None => {
+            upstream.count(Counter::Reset);
+            Err(Rejection::UpstreamUnreachable(cause))
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The headers that tell the upstream who is calling. Only the gateway sets them.
+//!
+//! 1. Every spelling of a managed name is removed from each request, on public routes too: case never counts, and
+//!    `_` and `.` stand for `-`, because CGI, WSGI and their kin make the same variable of `X-User-Id` and `X_User.Id`.
+//! 2. A request with a principal gets the values that were prepared when its token was verified.
+//! 3. `Authorization` is kept for an upstream that looks at the token itself, or stripped.
+
+use http::HeaderName;
+
+/// What becomes of the client's `Authorization` header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthorizationHeader {
+    /// The upstream gets it as it came.
+    #[default]
+    Keep,
+    /// The upstream doesn't see it.
+    Strip,
+}
+
+/// The names of the identity headers.
+#[derive(Clone, Debug, Default)]
+pub struct ManagedHeaders {
+    names: Vec<HeaderName>,
+    authorization: AuthorizationHeader,
+}
+
+impl ManagedHeaders {
+    /// These names are the gateway's alone.
+    #[must_use]
+    pub const fn new(names: Vec<HeaderName>, authorization: AuthorizationHeader) -> Self {
+        Self { names, authorization }
+    }
+
+    /// Whether `name` is a managed name or an alias of one.
+    #[must_use]
+    pub fn is_managed(&self, name: &HeaderName) -> bool {
+        self.names.iter().any(|managed| is_alias(managed.as_str(), name.as_str()))
+    }
+
+    pub(super) fn strips_authorization(&self) -> bool {
+        self.authorization == AuthorizationHeader::Strip
+    }
+}
+
+/// Header names come in lower case, so only the separators are left to compare.
+fn is_alias(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(one, other)| fold(one) == fold(other))
+}
+
+/// One spelling for all separators.
+pub(super) const fn fold(byte: u8) -> u8 {
+    match byte {
+        b'_' | b'.' => b'-',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_managed_name_is_managed() {
+        let headers = ManagedHeaders::new(
+            vec![HeaderName::from_static("x-user-id"), HeaderName::from_static("x_roles")],
+            AuthorizationHeader::Keep,
+        );
+        for alias in ["X-User-Id", "x_user_id", "X.USER.ID", "x-user_id", "X-Roles", "x.roles", "X_ROLES"] {
+            assert!(headers.is_managed(&HeaderName::from_bytes(alias.as_bytes()).unwrap()), "{alias}");
+        }
+        for other in ["x-user-idx", "x-user", "xx-user-id", "x-userid", "user-id"] {
+            assert!(!headers.is_managed(&HeaderName::from_bytes(other.as_bytes()).unwrap()), "{other}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A request's body on its way to the upstream: passed on as it comes, counted, and never trusted to end.
+//!
+//! 1. More bytes than the limit: the body fails, which aborts the request to the upstream.
+//! 2. No byte from the client for the stall limit: the body fails.
+//! 3. Trailers are left out: they could add fields that were stripped from the head (RFC 9110 §6.5.1 allows it).
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+/// Why a request's body did not get to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UploadError {
+    /// It is longer than the limit.
+    #[error("the request's body is longer than allowed")]
+    TooLarge,
+    /// Nothing came for too long.
+    #[error("the request's body stalled")]
+    Stalled,
+    /// The client broke it off, or its framing is wrong.
+    #[error("the request's body broke off")]
+    Broken,
+}
+
+/// What is known about an upload while it is on its way, for the side that waits for the answer.
+#[derive(Debug)]
+pub(super) struct Progress {
+    failure: Cell<Option<UploadError>>,
+    moved: Cell<Instant>,
+    waits_for_client: Cell<bool>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Rc<Self> {
+        Rc::new(Self { failure: Cell::new(None), moved: Cell::new(Instant::now()), waits_for_client: Cell::new(false) })
+    }
+
+    pub(super) fn failure(&self) -> Option<UploadError> {
+        self.failure.get()
+    }
+
+    /// Since when it is the upstream that we wait for.
+    pub(super) fn upstream_waited_for_since(&self) -> Instant {
+        if self.waits_for_client.get() { Instant::now() } else { self.moved.get() }
+    }
+}
+
+/// The body of a request to the upstream.
+#[derive(Debug)]
+pub(super) enum Upload {
+    Empty,
+    Streaming(Streaming),
+}
+
+#[derive(Debug)]
+pub(super) struct Streaming {
+    incoming: Incoming,
+    progress: Rc<Progress>,
+    remaining: u64,
+    stall_limit: Duration,
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl Upload {
+    /// `incoming`, of which `limit` bytes are passed on at most.
+    pub(super) fn new(incoming: Incoming, limit: u64, stall_limit: Duration, progress: Rc<Progress>) -> Self {
+        if incoming.is_end_stream() {
+            return Self::Empty;
+        }
+        Self::Streaming(Streaming { incoming, progress, remaining: limit, stall_limit, stall: None })
+    }
+}
+
+impl Streaming {
+    fn fail(&self, error: UploadError) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        self.progress.waits_for_client.set(false);
+        self.progress.failure.set(Some(error));
+        Poll::Ready(Some(Err(error)))
+    }
+
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        self.progress.waits_for_client.set(true);
+        let limit = self.stall_limit;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        match stall.as_mut().poll(context) {
+            Poll::Ready(()) => self.fail(UploadError::Stalled),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn moved(&mut self) {
+        let now = Instant::now();
+        self.progress.waits_for_client.set(false);
+        self.progress.moved.set(now);
+        if let Some(stall) = &mut self.stall {
+            stall.as_mut().reset(now + self.stall_limit);
+        }
+    }
+
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        let frame = match Pin::new(&mut self.incoming).poll_frame(context) {
+            Poll::Pending => return self.wait(context),
+            Poll::Ready(frame) => frame,
+        };
+        self.moved();
+        match frame.map(|frame| frame.map(Frame::into_data)) {
+            None | Some(Ok(Err(_))) => Poll::Ready(None),
+            Some(Err(_)) => self.fail(UploadError::Broken),
+            Some(Ok(Ok(data))) => match self.remaining.checked_sub(data.len() as u64) {
+                Some(remaining) => {
+                    self.remaining = remaining;
+                    Poll::Ready(Some(Ok(Frame::data(data))))
+                }
+                None => self.fail(UploadError::TooLarge),
+            },
+        }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = UploadError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Streaming(streaming) => streaming.poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Streaming(streaming) => streaming.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Streaming(streaming) => streaming.incoming.size_hint(),
+        }
+    }
+}
