@@ -55,7 +55,7 @@ fn a_secret_that_is_not_there_or_empty_is_a_mistake() {
         ("{ file = 'none' }", "cannot be read: No such file", 19),
         ("{ env = 'NOWHERE' }", "the environment variable `NOWHERE` is not set", 18),
         ("{ env = 'EMPTY' }", "the environment variable `EMPTY` is empty", 18),
-        ("{ env = 'a b' }", "is not the name of an environment variable", 18),
+        ("{ env = 'a b' }", "`issuer.main.secret.env` must be the name of an environment variable", 18),
         ("{ env = '' }", "`issuer.main.secret.env` is empty", 18),
         ("{ env = 'SECRET', file = 'x' }", "needs exactly one of `env` and `file`", 10),
         ("{ weak = true }", "needs exactly one of `env` and `file`", 10),
@@ -95,6 +95,10 @@ error: `issuer.main.secret` must not stand in the configuration itself
   |
   = help: write `{ env = \"NAME\" }` or `{ file = \"path\" }`";
     assert_eq!(rendered, expected);
+    for secret in ["{ env = 'hunter2!' }", "{ value = 'hunter2' }"] {
+        let rendered = refused(Path::new("/"), secret);
+        assert!(!rendered.contains("hunter2"), "{rendered}");
+    }
     let rendered = refused(Path::new("/"), "{ env = 'SECRET' }\nsecrte = 'hunter2'");
     assert!(rendered.contains("did you mean `secret`?") && !rendered.contains("hunter2"), "{rendered}");
 }
