@@ -143,7 +143,9 @@ pub(super) async fn supervise(
 ) {
     let mut serving = pin!(serving);
     let mut timer = pin!(sleep_until(Instant::now() + limits.header_timeout));
-    let mut drain = pin!(async move {
+    // Whoever drains waits for the last receiver to go: this one stays until the connection has ended.
+    let _open = draining.clone();
+    let mut drain = pin!(async {
         let _ = draining.wait_for(|draining| *draining).await;
     });
     let mut phase = Phase::Serving;

@@ -100,10 +100,10 @@ fn is_port(text: &[u8]) -> bool {
 fn check_framing(headers: &HeaderMap) -> Result<(), BadRequest> {
     let refuse = |what: &str| Err(BadRequest::Body(what.to_owned()));
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    if let Some(length) = lengths.next() {
-        if lengths.next().is_some() || length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit) {
-            return refuse("its Content-Length is not one number");
-        }
+    if let Some(length) = lengths.next()
+        && (lengths.next().is_some() || length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit))
+    {
+        return refuse("its Content-Length is not one number");
     }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
