@@ -101,3 +101,6 @@ impl Contract {
         particular.unwrap_or_else(|| self.dialect.answer(rejection.reason()))
     }
 }
+
+#[cfg(test)]
+mod tests;

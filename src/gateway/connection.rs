@@ -32,8 +32,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{metrics::Gauges, snapshot::Limits};
-use crate::proxy::Peer;
+use super::metrics::Gauges;
+use crate::{config::Limits, proxy::Peer};
 
 /// How long an idle connection may still bring a request after the drain began.
 const LINGER: Duration = Duration::from_millis(300);

@@ -11,8 +11,10 @@
 
 use http::{HeaderMap, Method, Request, Version, header};
 
-use super::snapshot::Limits;
-use crate::rejection::{BadRequest, Rejection, TooLarge};
+use crate::{
+    config::Limits,
+    rejection::{BadRequest, Rejection, TooLarge},
+};
 
 /// Checks the head of `request`.
 ///

@@ -10,13 +10,16 @@ mod connection;
 pub mod drain;
 pub mod echo;
 mod head;
+pub mod keys;
 mod listener;
 pub mod metrics;
+pub mod prepare;
 pub mod run;
 pub mod snapshot;
 mod stack;
 mod worker;
 
 pub use echo::Echo;
+pub use prepare::{PrepareError, Prepared, prepare};
 pub use run::{RunError, Running, Settings, run, start};
-pub use snapshot::{Limits, Snapshot};
+pub use snapshot::Snapshot;

@@ -33,10 +33,10 @@ use super::{
     connection::{Connection, Watched, supervise},
     drain::{Phase, reached},
     metrics::{Gauges, WorkerMetrics},
-    snapshot::{Limits, Snapshot},
+    snapshot::Snapshot,
     stack::Stack,
 };
-use crate::proxy::Peer;
+use crate::{config::Limits, proxy::Peer};
 
 /// The pauses of an acceptor that finds no file descriptor free: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);

@@ -9,8 +9,9 @@
 //! 5. `typ`: the expected kind, without case and with or without `application/` (RFC 7515 §4.1.9, RFC 8725 §3.11). If
 //!    none is expected: missing, `JWT` or `at+jwt`; a token made for something else is no access token.
 //! 6. Required claims: there, and equal.
-//! 7. The subject: of a type that names one, and there if it has to be.
-//! 8. Life: neither from issue to expiry nor from now to expiry longer than the maximum and the leeway.
+//! 7. Forbidden claims: not there, or not equal.
+//! 8. The subject: of a type that names one, and there if it has to be.
+//! 9. Life: neither from issue to expiry nor from now to expiry longer than the maximum and the leeway.
 
 use std::{fmt, time::Duration};
 
@@ -31,6 +32,8 @@ pub struct Expectations {
     pub typ: Option<String>,
     /// Claims that have to be there with a certain value.
     pub required_claims: Vec<RequiredClaim>,
+    /// Claims that must not have a certain value: a token that was made for something else says so.
+    pub forbidden_claims: Vec<RequiredClaim>,
     /// Which claim names the subject. Default `sub`.
     pub subject: ClaimPath,
     /// Whether the claim that names the subject has to be there. Its type is checked in any case. Default false.
@@ -56,6 +59,7 @@ impl Default for Expectations {
             leeway: Duration::ZERO,
             typ: None,
             required_claims: Vec::new(),
+            forbidden_claims: Vec::new(),
             subject: ClaimPath::from("sub"),
             subject_required: false,
             max_life: None,
@@ -118,6 +122,8 @@ pub enum Check {
     Kind,
     /// The claims that have to have certain values.
     RequiredClaims,
+    /// The claims that must not have certain values.
+    ForbiddenClaims,
     /// The claim that names the subject.
     Subject,
     /// How long the token lives.
@@ -126,13 +132,14 @@ pub enum Check {
 
 impl Check {
     /// Every check, in the order in which they decide.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Expiry,
         Self::NotBefore,
         Self::Issuer,
         Self::Audience,
         Self::Kind,
         Self::RequiredClaims,
+        Self::ForbiddenClaims,
         Self::Subject,
         Self::Life,
     ];
@@ -145,6 +152,7 @@ impl Check {
             Self::Audience => audience(expected, claims),
             Self::Kind => kind(expected, header),
             Self::RequiredClaims => required_claims(expected, claims),
+            Self::ForbiddenClaims => forbidden_claims(expected, claims),
             Self::Subject => subject(expected, claims),
             Self::Life => life(expected, claims, now),
         }
@@ -160,6 +168,7 @@ impl fmt::Display for Check {
             Self::Audience => "audience (aud)",
             Self::Kind => "kind (typ)",
             Self::RequiredClaims => "required claims",
+            Self::ForbiddenClaims => "forbidden claims",
             Self::Subject => "subject",
             Self::Life => "maximum life",
         })
@@ -242,6 +251,17 @@ fn required_claims(expected: &Expectations, claims: &Claims) -> Outcome {
         }
     }
     Outcome::Passed
+}
+
+fn forbidden_claims(expected: &Expectations, claims: &Claims) -> Outcome {
+    if expected.forbidden_claims.is_empty() {
+        return Outcome::NotAsked;
+    }
+    let has = |one: &&RequiredClaim| claims.at(&one.path).is_some_and(|value| value.equals(&one.value));
+    match expected.forbidden_claims.iter().find(has) {
+        Some(one) => failed(InvalidToken::ForbiddenClaim(one.path.to_string().into())),
+        None => Outcome::Passed,
+    }
 }
 
 fn subject(expected: &Expectations, claims: &Claims) -> Outcome {

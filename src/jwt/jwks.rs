@@ -6,6 +6,9 @@
 //!
 //! In a set no id occurs twice. A key that cannot be used is left out and reported, the others are used.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
 use super::{Algorithm, Header, InvalidToken, Json, JsonError, KeyError, Shown, Value, VerifyingKey};

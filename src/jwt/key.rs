@@ -31,7 +31,7 @@ pub struct VerifyingKey {
 }
 
 enum Material {
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     Public(PublicKey),
 }
 
@@ -60,7 +60,7 @@ impl VerifyingKey {
         if secret.trim_ascii_start().starts_with(b"-----BEGIN") {
             return Err(KeyError::PemAsSecret);
         }
-        Ok(Self::new(algorithm, Material::Secret(hmac::Key::new(hmac, secret))))
+        Ok(Self::new(algorithm, Material::Secret(Box::new(hmac::Key::new(hmac, secret)))))
     }
 
     /// A public key in PEM: `-----BEGIN PUBLIC KEY-----`, a SubjectPublicKeyInfo (RFC 7468 §13), and nothing else.

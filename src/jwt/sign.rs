@@ -27,7 +27,7 @@ pub struct SigningKey {
 
 enum Material {
     /// The secret is kept to be written down.
-    Secret(hmac::Key, Zeroizing<Vec<u8>>),
+    Secret(Box<hmac::Key>, Zeroizing<Vec<u8>>),
     Elliptic(EcdsaKeyPair),
     Edwards(Ed25519KeyPair),
 }
@@ -154,11 +154,11 @@ impl SigningKey {
 
     fn hmac(verifying: VerifyingKey, secret: &[u8]) -> Result<Self, SignError> {
         let key = hmac::Key::new(hmac_algorithm(verifying.algorithm())?, secret);
-        Ok(Self { material: Material::Secret(key, Zeroizing::new(secret.to_vec())), verifying })
+        Ok(Self { material: Material::Secret(Box::new(key), Zeroizing::new(secret.to_vec())), verifying })
     }
 
     /// RFC 7638 §3: the digest of the required members, ordered by name.
-    fn with_thumbprint(self) -> Self {
+    pub(super) fn with_thumbprint(self) -> Self {
         let jwk = self.public_jwk().unwrap_or_default();
         let required: Map<String, Value> = ["crv", "kty", "x", "y"]
             .into_iter()
@@ -168,7 +168,7 @@ impl SigningKey {
         self.with_key_id(base64url::encode(digest))
     }
 
-    fn sign(&self, message: &[u8], signature: &mut String) -> Result<(), SignError> {
+    pub(super) fn push_signature(&self, message: &[u8], signature: &mut String) -> Result<(), SignError> {
         match &self.material {
             Material::Secret(key, _) => base64url::push(signature, hmac::sign(key, message)),
             Material::Elliptic(pair) => {
@@ -212,7 +212,7 @@ pub fn sign(key: &SigningKey, typ: Option<&str>, claims: &Map<String, Value>) ->
     token.push('.');
     base64url::push(&mut token, serde_json::to_vec(claims).map_err(|_| SignError::Claims)?);
     let mut signature = String::new();
-    key.sign(token.as_bytes(), &mut signature)?;
+    key.push_signature(token.as_bytes(), &mut signature)?;
     token.push('.');
     token.push_str(&signature);
     Ok(token)

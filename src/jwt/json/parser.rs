@@ -162,17 +162,15 @@ impl Parser {
     fn string(&mut self) -> Result<(), JsonError> {
         let start = self.at + 1;
         self.at = start;
-        loop {
-            self.skip_plain();
-            match self.peek()? {
-                b'"' => {
-                    self.push(Kind::String, start, self.at);
-                    self.at += 1;
-                    return Ok(());
-                }
-                b'\\' => return self.escaped_string(start),
-                _ => return Err(self.error(JsonProblem::Control)),
+        self.skip_plain();
+        match self.peek()? {
+            b'"' => {
+                self.push(Kind::String, start, self.at);
+                self.at += 1;
+                Ok(())
             }
+            b'\\' => self.escaped_string(start),
+            _ => Err(self.error(JsonProblem::Control)),
         }
     }
 

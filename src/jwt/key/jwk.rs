@@ -100,10 +100,10 @@ fn candidates(jwk: Value<'_>, key_type: &str) -> Result<Vec<Algorithm>, KeyError
 }
 
 fn check_use(jwk: Value<'_>, operation: &str) -> Result<(), KeyError> {
-    if let Some(usage) = jwk.get("use") {
-        if usage.as_str().ok_or(KeyError::JwkMember("use"))? != "sig" {
-            return Err(KeyError::JwkUse);
-        }
+    if let Some(usage) = jwk.get("use")
+        && usage.as_str().ok_or(KeyError::JwkMember("use"))? != "sig"
+    {
+        return Err(KeyError::JwkUse);
     }
     match jwk.get("key_ops") {
         None => Ok(()),

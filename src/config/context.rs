@@ -1,0 +1,44 @@
+//! What reading needs besides the text: the environment, the folders, and where mistakes go.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    diagnostics::{Diagnostic, Place, Problems},
+    interpolate::Environment,
+};
+
+/// The largest file that a configuration may consist of or name, in bytes.
+const LARGEST_FILE: u64 = 4 << 20;
+
+/// Passed to everything that reads a part of the document.
+pub(super) struct Context<'a> {
+    pub(super) problems: &'a Problems,
+    pub(super) environment: &'a Environment<'a>,
+    /// The folder of each source: what its relative paths are relative to.
+    pub(super) bases: Vec<PathBuf>,
+    pub(super) state_folder: PathBuf,
+}
+
+impl Context<'_> {
+    pub(super) fn report(&self, diagnostic: Diagnostic) {
+        self.problems.push(diagnostic);
+    }
+
+    /// `path` as the file that `place` is in means it.
+    pub(super) fn resolve(&self, path: &Path, place: Place) -> PathBuf {
+        self.bases.get(place.source).map_or_else(|| path.to_owned(), |base| base.join(path))
+    }
+}
+
+/// A whole file, or why it cannot be had.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    use std::io::Read;
+
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,159 @@
+//! The document as a whole.
+
+use std::path::PathBuf;
+
+use super::{
+    context::Context,
+    diagnostics::Diagnostic,
+    dialect,
+    identity::IdentityHeaders,
+    issuer::{self, Issuer},
+    node::{Node, Table},
+    reader::{At, Reader},
+    route::{self, Names},
+    settings::{self, Admin, Limits, Listen},
+    upstream::Upstream,
+    values::{Mistake, one_of, owned, shown},
+};
+use crate::{
+    authn::{CacheSettings, Roles},
+    authz::{Ownership, RouteSpec},
+    contract::Dialect,
+};
+
+/// Everything that `gateway.toml` and its preset say. Plain data; `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The preset, as the file names it.
+    pub preset: Option<String>,
+    /// Where requests come in.
+    pub listen: Listen,
+    /// How much of anything is borne.
+    pub limits: Limits,
+    /// The listener for operators; `None` if it is switched off.
+    pub admin: Option<Admin>,
+    /// Where requests go; a route names its upstream by the index.
+    pub upstreams: Vec<Upstream>,
+    /// Whose tokens are accepted. Empty only if every route is public.
+    pub issuers: Vec<Issuer>,
+    /// Names that stand for several permissions.
+    pub roles: Roles,
+    /// How many verified tokens are remembered.
+    pub cache: CacheSettings,
+    /// What is let through: the preset's and the file's. At least one, and no two tie.
+    pub routes: Vec<RouteSpec>,
+    /// How it is told whose a resource is, each with its name.
+    pub ownerships: Vec<(String, Ownership)>,
+    /// What the upstream is told about the caller.
+    pub identity_headers: IdentityHeaders,
+    /// How refusals are worded.
+    pub dialect: Dialect,
+    /// Where the gateway keeps what it makes itself, such as generated keys. It may not be there yet.
+    pub state_folder: PathBuf,
+}
+
+impl Config {
+    /// Reads the merged document. `None` only if something was reported that leaves no value.
+    pub(super) fn read(
+        table: &Table,
+        preset: Option<String>,
+        generated: &[String],
+        context: &Context<'_>,
+    ) -> Option<Self> {
+        let mut reader = Reader::document(table, context);
+        reader.entry("preset");
+        reader.read("mode", mode);
+        reader.unsupported(&["store", "cors", "accounts"]);
+        let listen = Listen::read(reader.table("listen"));
+        let limits = Limits::read(reader.table("limits"));
+        let admin = Admin::read(reader.table("admin"));
+        check_addresses(&listen, admin.as_ref(), context);
+        let cache = settings::read_cache(reader.table("cache"));
+        let roles = reader.table("roles").map(roles).unwrap_or_default();
+        let identity_headers = IdentityHeaders::read(reader.table("identity_headers"));
+        let dialect = dialect::read(reader.entry("dialect"), context);
+        let (upstream_names, upstreams) = upstreams(&mut reader);
+        let (issuer_names, issuers) = issuers(&mut reader, generated);
+        let (ownership_names, ownerships) = ownerships(&mut reader);
+        let names = Names { upstreams: &upstream_names, ownerships: &ownership_names, issuers: &issuer_names };
+        let routes = route::read(reader.entry("route"), &names, &ownerships, context);
+        let state_folder = context.state_folder.clone();
+        reader.finish();
+        Some(Self {
+            preset,
+            listen,
+            limits,
+            admin,
+            upstreams,
+            issuers,
+            roles,
+            cache,
+            routes,
+            ownerships,
+            identity_headers,
+            dialect: dialect?,
+            state_folder,
+        })
+    }
+}
+
+/// Two listeners cannot have one port.
+fn check_addresses(listen: &Listen, admin: Option<&Admin>, context: &Context<'_>) {
+    let Some(admin) = admin else { return };
+    let (one, other) = (listen.address, admin.address);
+    let same_host = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    if one.port() == other.port() && one.port() != 0 && same_host {
+        let message = format!("`listen.address` ({one}) and `admin.address` ({other}) are in each other's way");
+        context.report(Diagnostic::mistake(message).help("give one of them another port"));
+    }
+}
+
+/// Only `enforce` is built.
+fn mode(node: &Node) -> Result<(), Mistake> {
+    if one_of(node, &[("enforce", true), ("report", false)])? {
+        return Ok(());
+    }
+    Err(Mistake::new("= \"report\" is not yet supported"))
+}
+
+fn roles(reader: Reader<'_>) -> Roles {
+    let mut roles = Roles::default();
+    for entry in reader.entries() {
+        if entry.key.is_empty() || entry.key.chars().any(char::is_control) {
+            let message = format!("`{}` is not the name of a role", shown(&entry.key));
+            reader.context.report(Diagnostic::mistake(message).at(entry.place));
+        }
+        let permissions = entry.node.elements().iter();
+        let permissions = permissions.filter_map(|node| Some(reader.parse(&entry.key, node, owned)?.value));
+        roles.insert(&entry.key, permissions);
+    }
+    roles
+}
+
+/// All upstreams, and the names in the same order: those of wrong ones too, so that a route may name them.
+fn upstreams<'a>(reader: &mut Reader<'a>) -> (Vec<&'a str>, Vec<Upstream>) {
+    reader.named("upstream").into_iter().map(|(name, reader)| (name, Upstream::read(name, reader))).unzip()
+}
+
+fn issuers<'a>(reader: &mut Reader<'a>, generated: &[String]) -> (Vec<&'a str>, Vec<Issuer>) {
+    let mut names = Vec::new();
+    let mut issuers = Vec::new();
+    for (name, reader) in reader.named("issuer") {
+        let place = reader.place;
+        names.push(name);
+        let generated = generated.iter().any(|own| own == name);
+        issuers.extend(Issuer::read(name, reader, generated).map(|value| At { value, place }));
+    }
+    issuer::report_ambiguous(&issuers, reader.context);
+    (names, issuers.into_iter().map(|read| read.value).collect())
+}
+
+fn ownerships<'a>(reader: &mut Reader<'a>) -> (Vec<&'a str>, Vec<(String, Ownership)>) {
+    let mut names = Vec::new();
+    let mut ownerships = Vec::new();
+    for (name, reader) in reader.named("ownership") {
+        names.push(name);
+        ownerships.extend(route::ownership(reader).map(|ownership| (name.to_owned(), ownership)));
+    }
+    (names, ownerships)
+}

@@ -1,0 +1,114 @@
+//! From `gateway.toml` to typed values, with every mistake at once.
+//!
+//! 1. The text is parsed into a [tree](node) in which everything knows its place; `${VAR}` is [put in](interpolate).
+//! 2. The [preset](mod@preset) is laid below it. From here on there is one tree, and messages name the right file.
+//! 3. Each part of the tree is [read](reader) into the type that the rest of the program uses. Whatever is wrong is
+//!    written down with its place, and reading goes on: no mistake hides another.
+//! 4. What the parts say of each other is checked: names, ties among routes, keys and their algorithms.
+//!
+//! Unknown keys are mistakes. A key of the format whose feature is not built is refused, never ignored. Files that the
+//! configuration names (keys, secrets) are read here, so that a mistake in one is found before anything starts; nothing
+//! is created or written.
+
+mod context;
+mod diagnostics;
+mod dialect;
+mod document;
+mod identity;
+mod interpolate;
+mod issuer;
+mod key_source;
+mod node;
+mod preset;
+mod reader;
+mod route;
+mod secrets;
+mod settings;
+mod upstream;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use self::{
+    context::{Context, read_file},
+    diagnostics::{Diagnostic, Problems, Source},
+    node::Table,
+    reader::Reader,
+};
+pub use self::{
+    diagnostics::Diagnostics,
+    document::Config,
+    identity::IdentityHeaders,
+    interpolate::Environment,
+    issuer::Issuer,
+    key_source::KeySource,
+    settings::{Admin, Limits, Listen},
+    upstream::{Server, Upstream},
+};
+
+/// A configuration that can be used, and what is odd about it all the same.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What to tell the operator.
+    pub warnings: Diagnostics,
+}
+
+/// Reads the configuration at `path`.
+///
+/// # Errors
+/// Every mistake in it; also when the file is missing, unreadable, larger than 4 MiB or not UTF-8.
+pub fn load(path: &Path, environment: &Environment<'_>) -> Result<Loaded, Diagnostics> {
+    let name = path.display().to_string();
+    let text = read_file(path).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
+    match text {
+        Ok(text) => parse(&text, &name, path.parent().unwrap_or(Path::new("")), environment),
+        Err(error) => {
+            let problems = Problems::default();
+            problems.push(Diagnostic::mistake(format!("the configuration cannot be read: {error}")));
+            Err(problems.finish(vec![Source::new(&name, "")]).0)
+        }
+    }
+}
+
+/// Reads the configuration `text`. `name` is what messages call it, `base` the folder that its paths are relative to.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn parse(text: &str, name: &str, base: &Path, environment: &Environment<'_>) -> Result<Loaded, Diagnostics> {
+    let problems = Problems::default();
+    let mut sources = vec![Source::new(name, text)];
+    let file = Table::parse(text, 0, environment, &problems);
+    let state_folder = state_folder(base, environment);
+    let mut context = Context { problems: &problems, environment, bases: vec![base.to_owned()], state_folder };
+    let preset = Reader::document(&file, &context).read("preset", |node| preset::find(node, base));
+    let (table, generated) = match &preset {
+        Some(found) => {
+            let found = &found.value;
+            sources.push(Source::new(&found.name, &found.text));
+            context.bases.push(found.base.clone());
+            preset::merge(Table::parse(&found.text, 1, environment, &problems), file, &context)
+        }
+        None => (file, Vec::new()),
+    };
+    let preset = preset.map(|found| found.value.preset);
+    let config = Config::read(&table, preset, &generated, &context);
+    let (mistakes, warnings) = problems.finish(sources);
+    match config {
+        Some(config) if mistakes.is_empty() => Ok(Loaded { config, warnings }),
+        _ => Err(mistakes),
+    }
+}
+
+/// `$STATE_DIRECTORY` (the first of them: systemd.exec(5)), or `bearergate-state` beside the configuration.
+fn state_folder(base: &Path, environment: &Environment<'_>) -> PathBuf {
+    let given = environment("STATE_DIRECTORY").unwrap_or_default();
+    match given.split(':').next() {
+        Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+        _ => base.join("bearergate-state"),
+    }
+}

@@ -1,0 +1,204 @@
+//! `[[route]]` and `[ownership.*]`: what is let through, where to, and for whom.
+//!
+//! 1. The preset's routes come first, the file's are added; where both have the same match, the file's counts.
+//! 2. Without any route, everything needs a valid token: `* /**`.
+//! 3. Every upstream, ownership and issuer that a route names must be there, and no two routes may tie.
+
+use super::{
+    context::Context,
+    diagnostics::{Diagnostic, Place},
+    node::{Entry, Node, Value},
+    reader::{At, Reader},
+    values::{Mistake, claim_path, one_of, owned, parsed, shown, similar, text},
+};
+use crate::{
+    authn::Vocabulary,
+    authz::{Access, Ownership, PathExceptions, Pattern, RouteError, RouteSpec, Routes},
+};
+
+/// The upstream of a route that names none.
+const DEFAULT_UPSTREAM: &str = "default";
+
+/// The names that a route may use.
+pub(super) struct Names<'n> {
+    pub(super) upstreams: &'n [&'n str],
+    pub(super) ownerships: &'n [&'n str],
+    pub(super) issuers: &'n [&'n str],
+}
+
+/// A route and where its parts stand.
+struct Route {
+    spec: RouteSpec,
+    patterns: Vec<At<Pattern>>,
+    place: Place,
+    names_upstream: bool,
+}
+
+/// Reads the list of routes. `entry` is absent if neither file has any.
+pub(super) fn read(
+    entry: Option<&Entry>,
+    names: &Names<'_>,
+    ownerships: &[(String, Ownership)],
+    context: &Context<'_>,
+) -> Vec<RouteSpec> {
+    let mut routes = entry.map_or_else(Vec::new, |entry| read_all(entry, names, context));
+    if entry.is_none() {
+        routes.extend(everything());
+    }
+    replace_presets(&mut routes);
+    check_default_upstream(&routes, names, context);
+    check_issuers(&routes, names, context);
+    let specs: Vec<RouteSpec> = routes
+        .iter()
+        .map(|route| RouteSpec {
+            patterns: route.patterns.iter().map(|read| read.value.clone()).collect(),
+            ..route.spec.clone()
+        })
+        .collect();
+    if let Err(errors) = Routes::build(specs.clone(), ownerships, &mut Vocabulary::default()) {
+        errors.into_iter().for_each(|error| report(&error, &routes, context));
+    }
+    specs
+}
+
+fn read_all(entry: &Entry, names: &Names<'_>, context: &Context<'_>) -> Vec<Route> {
+    let Value::Array(tables) = &entry.node.value else {
+        let message = format!("`route` must be a list of tables, not {}", entry.node.kind());
+        context.report(Diagnostic::mistake(message).at(entry.place).help("write it as `[[route]]`"));
+        return Vec::new();
+    };
+    let read = |node| Some(read_one(Reader::new(node, node.place, "route".to_owned(), context)?, names));
+    tables.iter().filter_map(read).collect()
+}
+
+fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
+    let patterns = reader.some("match", parsed::<Pattern>);
+    if patterns.is_none() && reader.entry("match").is_none() {
+        reader.missing("match", "add `match = \"GET /path\"`");
+    }
+    let words = [Access::Token, Access::Public, Access::Optional].map(|access| (access.as_str(), access));
+    let access = reader.read_or("access", Access::Token, |node| one_of(node, &words));
+    let permissions = values(reader.any("permissions", owned));
+    let any_permission = values(reader.some("any_permission", owned).unwrap_or_default());
+    let owner = reader.read("owner", |node| known(node, "ownership", names.ownerships));
+    let upstream = reader.read("upstream", |node| known(node, "upstream", names.upstreams));
+    let issuers = values(reader.some("issuers", |node| known(node, "issuer", names.issuers)).unwrap_or_default());
+    let allow = reader.any("allow", parsed::<PathExceptions>).into_iter();
+    let names_upstream = reader.entry("upstream").is_some();
+    for key in ["permissions", "any_permission", "owner", "issuers"] {
+        if let Some(entry) = reader.entry(key).filter(|_| access == Access::Public) {
+            let mistake = Mistake::new("has no meaning here: a public route ignores the token");
+            reader.report(key, entry.place, mistake.help("leave it out, or set `access = \"token\"`"));
+        }
+    }
+    let spec = RouteSpec {
+        patterns: Vec::new(),
+        access,
+        permissions,
+        any_permission,
+        owner: owner.map(|read| names.ownerships[read.value].to_owned()),
+        upstream: upstream.map(|read| read.value).or_else(|| position(names.upstreams, DEFAULT_UPSTREAM)).unwrap_or(0),
+        allow: allow.fold(PathExceptions::NONE, |all, one| all.union(one.value)),
+        issuers: issuers.into_iter().map(|at| names.issuers[at].to_owned()).collect(),
+    };
+    let place = reader.place;
+    reader.finish();
+    Route { spec, patterns: patterns.unwrap_or_default(), place, names_upstream }
+}
+
+fn values<T>(read: Vec<At<T>>) -> Vec<T> {
+    read.into_iter().map(|read| read.value).collect()
+}
+
+fn position(names: &[&str], name: &str) -> Option<usize> {
+    names.iter().position(|known| *known == name)
+}
+
+/// The index of a name that must be there.
+fn known(node: &Node, what: &str, names: &[&str]) -> Result<usize, Mistake> {
+    let name = text(node)?;
+    position(names, name).ok_or_else(|| {
+        let mistake = Mistake::absent(format!("names the {what} \"{}\", which is not there", shown(name)));
+        match similar(name, names.iter().copied()) {
+            Some(known) => mistake.help(format!("did you mean `{known}`?")),
+            None => mistake.help(format!("add `[{what}.{}]`", shown(name))),
+        }
+    })
+}
+
+/// The one rule of a configuration without routes.
+fn everything() -> Option<Route> {
+    let pattern: Pattern = "* /**".parse().ok()?;
+    let place = Place { source: 0, start: 0, end: 0 };
+    let patterns = vec![At { value: pattern, place }];
+    Some(Route { spec: RouteSpec::default(), patterns, place, names_upstream: false })
+}
+
+/// Takes from the preset's routes what the file's routes match too.
+fn replace_presets(routes: &mut Vec<Route>) {
+    let from_file: Vec<Pattern> = routes
+        .iter()
+        .filter(|route| route.place.source == 0)
+        .flat_map(|route| route.patterns.iter().map(|read| read.value.clone()))
+        .collect();
+    for route in routes.iter_mut().filter(|route| route.place.source != 0) {
+        route.patterns.retain(|read| !from_file.iter().any(|pattern| pattern.covers_the_same(&read.value)));
+    }
+    routes.retain(|route| route.place.source == 0 || !route.patterns.is_empty());
+}
+
+fn check_default_upstream(routes: &[Route], names: &Names<'_>, context: &Context<'_>) {
+    let needs_default = routes.iter().find(|route| !route.names_upstream);
+    if let Some(route) = needs_default.filter(|_| position(names.upstreams, DEFAULT_UPSTREAM).is_none()) {
+        let diagnostic = Diagnostic::missing("there is no `[upstream.default]`, where requests go")
+            .help("add `[upstream.default]` with `servers = [\"http://127.0.0.1:8000\"]`");
+        let is_written = route.place.end > 0;
+        context.report(if is_written { diagnostic.related(route.place, "this route needs it") } else { diagnostic });
+    }
+}
+
+fn check_issuers(routes: &[Route], names: &Names<'_>, context: &Context<'_>) {
+    let needs_issuer = routes.iter().find(|route| route.spec.access != Access::Public);
+    if let Some(route) = needs_issuer.filter(|_| names.issuers.is_empty()) {
+        let diagnostic = Diagnostic::missing("there is no issuer, so no token can be verified")
+            .help("add `[issuer.main]` with a key source, or a `preset`");
+        let is_written = route.place.end > 0;
+        context.report(if is_written { diagnostic.related(route.place, "this route needs one") } else { diagnostic });
+    }
+}
+
+fn report(error: &RouteError, routes: &[Route], context: &Context<'_>) {
+    let mut patterns = routes.iter().flat_map(|route| &route.patterns);
+    let mut place = |text: &str| patterns.find(|read| read.value.to_string() == text).map(|read| read.place);
+    let last = |text: &str| {
+        let patterns = routes.iter().flat_map(|route| &route.patterns);
+        patterns.filter(|read| read.value.to_string() == text).last().map(|read| read.place)
+    };
+    let diagnostic = Diagnostic::mistake(error.to_string());
+    context.report(match error {
+        RouteError::Tie { pattern, other } => match (last(pattern), place(other)) {
+            (Some(later), Some(earlier)) => diagnostic.at(later).related(earlier, "the other one is here"),
+            _ => diagnostic,
+        },
+        RouteError::UnknownOwnership { pattern, .. } | RouteError::VariableMissing { pattern, .. } => {
+            last(pattern).map_or(diagnostic.clone(), |place| diagnostic.at(place))
+        }
+    });
+}
+
+/// Reads an `[ownership.*]`.
+pub(super) fn ownership(mut reader: Reader<'_>) -> Option<Ownership> {
+    reader.unsupported(&["table", "query", "call", "cache"]);
+    let elsewhere = ["table", "query", "call"].into_iter().any(|key| reader.entry(key).is_some());
+    let variable = reader.read("variable", owned);
+    let claim = reader.read("claim", claim_path);
+    let unless = values(reader.any("unless", owned));
+    if reader.entry("variable").is_none() {
+        reader.missing("variable", "name the variable of the path that is the resource: `variable = \"plantUuid\"`");
+    }
+    if reader.entry("claim").is_none() && !elsewhere {
+        reader.missing("claim", "name the claim that lists what the caller owns: `claim = \"plants\"`");
+    }
+    reader.finish();
+    Some(Ownership { variable: variable?.value, claim: claim?.value, unless })
+}

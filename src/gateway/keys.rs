@@ -1,0 +1,244 @@
+//! The keys that the gateway makes and keeps itself.
+//!
+//! 1. `signing_keys` is a folder of private JWKs. `current.jwk` signs; every `*.jwk` in the folder verifies.
+//! 2. A generated secret is a file with one private JWK (`oct`).
+//! 3. What is not there yet is made: with the mode that keeps it to its owner, under another name first, and then linked
+//!    into place. Two gateways that start at once end up with the same key, and nobody reads half a file.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::rand::SystemRandom;
+
+use crate::{
+    config::{Issuer, KeySource},
+    jwt::{Algorithm, KeySet, KeySetError, SignError, SigningKey, VerifyingKey},
+    secret::Secret,
+};
+
+/// What an issuer verifies with, and what it signs with if it can.
+pub struct IssuerKeys {
+    /// For its tokens.
+    pub verifying: KeySet,
+    /// For `token mint`; `None` where only public keys are known.
+    pub signing: Option<SigningKey>,
+}
+
+/// A key that cannot be read or made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// The file system says no.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file is no private key that can be used.
+    #[error("{}: {error}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: SignError,
+    },
+    /// The key is for an algorithm that the issuer does not use.
+    #[error("{}: the key is for {found}, and the issuer `{issuer}` uses {wanted}", path.display())]
+    Algorithm {
+        /// The file.
+        path: PathBuf,
+        /// What it is for.
+        found: Algorithm,
+        /// The issuer's name.
+        issuer: String,
+        /// What it should be for.
+        wanted: String,
+    },
+    /// The keys of a folder cannot stand beside each other.
+    #[error("{}: {error}", path.display())]
+    Set {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        error: KeySetError,
+    },
+    /// A secret that cannot be a key.
+    #[error("the secret of issuer `{issuer}`: {error}")]
+    Secret {
+        /// The issuer's name.
+        issuer: String,
+        /// Why.
+        error: SignError,
+    },
+}
+
+const CURRENT: &str = "current.jwk";
+
+/// The keys of an issuer. Those that it makes itself and that are not there yet are made now.
+///
+/// # Errors
+/// See [`KeysError`].
+pub fn open(issuer: &Issuer) -> Result<IssuerKeys, KeysError> {
+    match &issuer.keys {
+        KeySource::Fixed(keys) => Ok(IssuerKeys { verifying: keys.clone(), signing: None }),
+        KeySource::Secret { secret, weak, keys } => {
+            let signing = secret_key(issuer, secret, *weak)?;
+            Ok(IssuerKeys { verifying: keys.clone(), signing })
+        }
+        KeySource::GeneratedSecret(path) => {
+            let key = open_or_make(path, issuer)?;
+            let verifying = key_set(vec![key.verifying_key().clone()], path)?;
+            Ok(IssuerKeys { verifying, signing: Some(key) })
+        }
+        KeySource::SigningKeys(folder) => open_folder(folder, issuer),
+    }
+}
+
+fn secret_key(issuer: &Issuer, secret: &Secret, weak: bool) -> Result<Option<SigningKey>, KeysError> {
+    let Some(algorithm) = issuer.algorithms.first() else { return Ok(None) };
+    let make = if weak { SigningKey::from_weak_secret } else { SigningKey::from_secret };
+    let key = make(*algorithm, secret.expose());
+    key.map(Some).map_err(|error| KeysError::Secret { issuer: issuer.name.clone(), error })
+}
+
+fn open_folder(folder: &Path, issuer: &Issuer) -> Result<IssuerKeys, KeysError> {
+    let current = open_or_make(&folder.join(CURRENT), issuer)?;
+    let mut keys: Vec<VerifyingKey> = vec![current.verifying_key().clone()];
+    let io = |error| KeysError::Io { path: folder.to_owned(), error };
+    for entry in fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if path.extension().is_some_and(|extension| extension == "jwk") && !path.ends_with(CURRENT) {
+            keys.push(read(&path, issuer)?.verifying_key().clone());
+        }
+    }
+    Ok(IssuerKeys { verifying: key_set(keys, folder)?, signing: Some(current) })
+}
+
+fn key_set(keys: Vec<VerifyingKey>, path: &Path) -> Result<KeySet, KeysError> {
+    KeySet::new(keys).map_err(|error| KeysError::Set { path: path.to_owned(), error })
+}
+
+fn open_or_make(path: &Path, issuer: &Issuer) -> Result<SigningKey, KeysError> {
+    match read(path, issuer) {
+        Err(KeysError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read,
+    }
+    let algorithm = issuer.algorithms.first().copied().unwrap_or(Algorithm::Es256);
+    let key_error = |error| KeysError::Key { path: path.to_owned(), error };
+    let key = SigningKey::generate(algorithm, &SystemRandom::new()).map_err(key_error)?;
+    let jwk = key.to_private_jwk().map_err(key_error)?;
+    match write_new(path, jwk.expose()) {
+        Ok(()) => tracing::info!(issuer = issuer.name, path = %path.display(), %algorithm, "made a key"),
+        // Another process was faster: its key is the key.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(KeysError::Io { path: path.to_owned(), error }),
+    }
+    read(path, issuer)
+}
+
+fn read(path: &Path, issuer: &Issuer) -> Result<SigningKey, KeysError> {
+    let text = fs::read_to_string(path).map_err(|error| KeysError::Io { path: path.to_owned(), error })?;
+    let secret = Secret::from(text);
+    let jwk = std::str::from_utf8(secret.expose()).unwrap_or_default();
+    let key = SigningKey::from_private_jwk(jwk).map_err(|error| KeysError::Key { path: path.to_owned(), error })?;
+    if issuer.algorithms.contains(&key.algorithm()) {
+        return Ok(key);
+    }
+    let wanted = issuer.algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(", ");
+    Err(KeysError::Algorithm { path: path.to_owned(), found: key.algorithm(), issuer: issuer.name.clone(), wanted })
+}
+
+/// Writes a file that only its owner can read, whole or not at all, and never over another.
+fn write_new(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unfinished = folder.join(format!(".{file_name}.{}", std::process::id()));
+    // Left over from a process of the same number that was killed: nothing that anyone has read.
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let written = io::Write::write_all(&mut file, contents).and_then(|()| file.sync_all());
+    let linked = written.and_then(|()| fs::hard_link(&unfinished, path));
+    fs::remove_file(&unfinished)?;
+    linked
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::jwt::Expectations;
+
+    fn issuer(algorithm: Algorithm, keys: KeySource) -> Issuer {
+        Issuer {
+            name: "api".to_owned(),
+            algorithms: vec![algorithm],
+            keys,
+            expectations: Expectations::default(),
+            permissions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_folder_of_keys_is_made_once_and_kept_to_its_owner() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = state.path().join("state/keys");
+        let issuer = issuer(Algorithm::Es256, KeySource::SigningKeys(folder.clone()));
+        let first = open(&issuer).unwrap().signing.unwrap();
+        let second = open(&issuer).unwrap().signing.unwrap();
+        assert_eq!(first.key_id(), second.key_id());
+        assert!(first.key_id().is_some());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&folder.join(CURRENT))), (0o700, 0o600));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing unfinished is left");
+    }
+
+    #[test]
+    fn every_key_of_the_folder_verifies_and_the_current_one_signs() {
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = issuer(Algorithm::Es256, KeySource::SigningKeys(folder.path().to_owned()));
+        let old = open(&issuer).unwrap().signing.unwrap();
+        fs::rename(folder.path().join(CURRENT), folder.path().join("old.jwk")).unwrap();
+        let keys = open(&issuer).unwrap();
+        assert_eq!(keys.verifying.keys().len(), 2);
+        assert_ne!(keys.signing.unwrap().key_id(), old.key_id());
+    }
+
+    #[test]
+    fn two_that_start_at_once_end_up_with_one_key() {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join("api.secret");
+        let ids: Vec<_> = std::thread::scope(|scope| {
+            let make = || {
+                let issuer = issuer(Algorithm::Hs256, KeySource::GeneratedSecret(path.clone()));
+                open(&issuer).map(|keys| keys.signing.unwrap().to_private_jwk().unwrap().expose().to_vec())
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap().ok()).collect()
+        });
+        assert!(!ids.is_empty());
+        assert!(ids.iter().all(|id| *id == ids[0]));
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_or_the_wrong_one_is_refused_by_name() {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join("api.secret");
+        fs::write(&path, "garbage").unwrap();
+        let hmac = issuer(Algorithm::Hs256, KeySource::GeneratedSecret(path.clone()));
+        assert!(open(&hmac).err().unwrap().to_string().contains("api.secret"));
+        fs::remove_file(&path).unwrap();
+        open(&hmac).unwrap();
+        let other = issuer(Algorithm::Hs512, KeySource::GeneratedSecret(path));
+        assert!(matches!(open(&other), Err(KeysError::Algorithm { .. })));
+    }
+}

@@ -1,0 +1,126 @@
+//! From a configuration to what runs: routes, keys, contract and upstreams, all of it or nothing.
+
+use std::{io, sync::Arc};
+
+use super::{
+    Echo, Settings, Snapshot,
+    keys::{self, KeysError},
+};
+use crate::{
+    authn::{Authenticator, AuthenticatorError, IssuerSettings, KeySource, Vocabulary},
+    authz::{RouteError, Routes},
+    clock::Clock,
+    config::{Config, Server, Upstream},
+    contract::Contract,
+    proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
+};
+
+/// A gateway that only has to be started.
+pub struct Prepared {
+    /// What is fixed while it runs.
+    pub settings: Settings,
+    /// What requests are answered from.
+    pub snapshot: Snapshot,
+    /// The embedded upstream, if one is configured: it lives as long as this.
+    pub echo: Option<Echo>,
+}
+
+/// Why a configuration that reads well cannot be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// A key that cannot be read or made.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// Routes that contradict each other.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Routes(Vec<RouteError>),
+    /// Issuers that cannot be told apart.
+    #[error(transparent)]
+    Issuers(#[from] AuthenticatorError),
+    /// The embedded upstream cannot be started.
+    #[error("the embedded upstream cannot be started: {0}")]
+    Echo(io::Error),
+}
+
+/// Builds everything that `config` asks for.
+///
+/// # Errors
+/// See [`PrepareError`].
+pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError> {
+    let mut vocabulary = Vocabulary::default();
+    let routes =
+        Routes::build(config.routes.clone(), &config.ownerships, &mut vocabulary).map_err(PrepareError::Routes)?;
+    let contract = Contract::new(config.dialect.clone());
+    let authenticator = authenticator(config, vocabulary, &contract, clock)?;
+    let (upstreams, echo) = upstreams(&config.upstreams).map_err(PrepareError::Echo)?;
+    let identity = &config.identity_headers;
+    let authorization =
+        if identity.strip_authorization { AuthorizationHeader::Strip } else { AuthorizationHeader::Keep };
+    let names = identity.headers.iter().map(|header| header.name.clone()).collect();
+    let snapshot = Snapshot {
+        authenticator: Arc::new(authenticator),
+        routes: Arc::new(routes),
+        contract: Arc::new(contract),
+        managed: ManagedHeaders::new(names, authorization),
+        upstreams,
+        limits: config.limits,
+        trusted_proxies: config.listen.trusted_proxies.clone(),
+        clock: clock.clone(),
+    };
+    let settings = Settings {
+        address: config.listen.address,
+        workers: config.listen.workers,
+        admin: config.admin.as_ref().map(|admin| admin.address),
+        drain_deadline: Settings::DRAIN_DEADLINE,
+    };
+    Ok(Prepared { settings, snapshot, echo })
+}
+
+fn authenticator(
+    config: &Config,
+    vocabulary: Vocabulary,
+    contract: &Contract,
+    clock: &Clock,
+) -> Result<Authenticator, PrepareError> {
+    let mut builder = Authenticator::builder()
+        .vocabulary(vocabulary)
+        .roles(config.roles.clone())
+        .identity_headers(config.identity_headers.headers.clone())
+        .cache(config.cache)
+        .scheme(contract.scheme())
+        .token_bytes(config.limits.token_bytes)
+        .clock(clock.clone());
+    for issuer in &config.issuers {
+        let keys = keys::open(issuer)?;
+        builder = builder.issuer(IssuerSettings {
+            name: issuer.name.clone(),
+            keys: Arc::new(KeySource::known(keys.verifying)),
+            algorithms: issuer.algorithms.clone(),
+            expectations: issuer.expectations.clone(),
+            permissions: issuer.permissions.clone(),
+        });
+    }
+    Ok(builder.build()?)
+}
+
+/// The upstreams in the order of the configuration, by which routes name them; one echo serves all that ask for it.
+fn upstreams(configured: &[Upstream]) -> io::Result<(Vec<Arc<UpstreamSettings>>, Option<Echo>)> {
+    let asks = |upstream: &Upstream| upstream.servers.contains(&Server::Echo);
+    let echo = if configured.iter().any(asks) { Some(Echo::start()?) } else { None };
+    let embedded = echo.as_ref().map(Echo::authority).transpose().map_err(io::Error::other)?;
+    let authority = |server: &Server| match server {
+        Server::Http { authority } => Some(authority.clone()),
+        Server::Echo => embedded.clone(),
+    };
+    let settings = configured.iter().map(|upstream| {
+        let servers = upstream.servers.iter().filter_map(authority).collect();
+        Arc::new(UpstreamSettings {
+            connect_timeout: upstream.connect_timeout,
+            response_timeout: upstream.response_timeout,
+            retries: u32::from(upstream.retries),
+            ..UpstreamSettings::new(upstream.name.clone(), servers)
+        })
+    });
+    Ok((settings.collect(), echo))
+}
