@@ -99,6 +99,7 @@ impl Connection {
         if !self.read_anything.replace(true) {
             self.http_2.set(bytes.starts_with(b"PRI"));
         }
+        // The rest of an unwanted body counts as the start of a head too: it may not take longer than one.
         if self.in_flight.get() == 0 && !self.http_2.get() && self.head_since.get().is_none() {
             self.head_since.set(Some(Instant::now()));
         }

@@ -224,4 +224,20 @@ mod tests {
             assert!(matches!(refusal, Rejection::BadRequest(BadRequest::Body(_))), "{fields:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_host_that_is_accepted_is_an_authority_without_userinfo(text in "[a-z0-9:.@\\[\\]%/_-]{0,20}") {
+            if is_host(text.as_bytes()) {
+                let authority: http::uri::Authority = text.parse().unwrap();
+                proptest::prop_assert!(!authority.host().is_empty() && !text.contains('@'));
+                proptest::prop_assert_eq!(text.ends_with(authority.host()), authority.port().is_none());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_host_or_are_not(bytes: Vec<u8>) {
+            is_host(&bytes);
+        }
+    }
 }

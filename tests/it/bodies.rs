@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc::channel, time::Duration};
 
-use bearergate::gateway::Limits;
+use bearergate::config::Limits;
 
 use crate::support::{Gateway, Setup, Upstream};
 
@@ -101,6 +101,18 @@ fn a_body_over_the_limit_is_too_large_by_its_length_or_by_count() {
         .send("POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n123456\r\n6\r\n123456\r\n")
         .response();
     assert_eq!(by_count.status, 413);
+}
+
+#[test]
+fn a_client_that_sends_too_much_without_a_length_still_sees_why_it_was_refused() {
+    let upstream = Upstream::start(|mut line| while line.request().is_some() {});
+    let gateway = Setup::new(&[upstream.address]).limits(Limits { body_bytes: 100_000, ..Limits::default() }).start();
+    let mut client = gateway.connect();
+    client.send("POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for _ in 0..30 {
+        client.send(format!("2710\r\n{}\r\n", "x".repeat(10_000)));
+    }
+    assert_eq!(client.response().status, 413);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bearergate::gateway::Limits;
+use bearergate::{
+    config::Limits,
+    gateway::{RunError, Settings, start},
+};
 
 use crate::support::{Gateway, Setup, Upstream};
 
@@ -118,4 +121,42 @@ fn pipelined_requests_are_answered_in_order() {
     client.send("GET /public/1 HTTP/1.1\r\nHost: a\r\n\r\nGET /public/2 HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.response().text(), "/public/1");
     assert_eq!(client.response().text(), "/public/2");
+}
+
+#[test]
+fn workers_share_the_port_and_the_ceilings() {
+    let upstream = Upstream::start(|mut line| {
+        line.request();
+        line.fill();
+    });
+    let mut setup = Setup::new(&[upstream.address]).limits(Limits { requests: 3, ..Limits::default() });
+    setup.workers = 4;
+    let gateway = setup.start();
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let mut client = gateway.connect();
+            client.send("GET /public/x HTTP/1.1\r\nHost: a\r\n\r\n");
+            upstream.received();
+            client
+        })
+        .collect();
+    for _ in 0..8 {
+        assert_eq!(gateway.get("/").status, 503);
+    }
+    drop(waiting);
+    gateway.running.shutdown();
+    gateway.running.wait().unwrap();
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_of_the_start() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::before(&upstream);
+    let taken = gateway.running.address();
+    for (address, admin) in [(taken, None), ("127.0.0.1:0".parse().unwrap(), Some(taken))] {
+        let settings = Settings { address, workers: 2, admin, drain_deadline: Settings::DRAIN_DEADLINE };
+        let refused = start(&settings, gateway.snapshot.clone()).unwrap_err();
+        assert!(matches!(refused, RunError::Bind { address, .. } if address == taken), "{refused}");
+    }
+    assert_eq!(gateway.get("/").status, 200);
 }

@@ -129,7 +129,10 @@ fn http_1_0_clients_are_served() {
     let response = gateway.connect().send("GET /public/x HTTP/1.0\r\n\r\n").response();
     assert!(response.header("transfer-encoding").is_none());
     assert_eq!(response.text(), "ok");
-    assert!(upstream.received().starts_with("GET /public/x HTTP/1.1\r\n"));
+    let head = upstream.received();
+    assert!(head.starts_with("GET /public/x HTTP/1.1\r\n"));
+    assert_eq!(header(&head, "host"), Some(upstream.address.to_string().as_str()), "HTTP/1.1 needs a host");
+    assert_eq!(header(&head, "x-forwarded-host"), None);
 }
 
 #[test]

@@ -103,6 +103,24 @@ async fn a_truncated_answer_resets_the_stream() {
 }
 
 #[tokio::test]
+async fn a_length_that_is_not_the_bodys_is_refused_and_spoils_no_upstream_connection() {
+    let upstream = Upstream::start(|mut line| {
+        while line.request().is_some() {
+            line.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let gateway = Gateway::before(&upstream);
+    for length in [2, 10] {
+        let (mut sender, _connection) = connect(&gateway).await;
+        let request = Request::post("http://a/public/x").header("content-length", length);
+        let answered = sender.send_request(request.body(Full::from("body")).unwrap()).await;
+        assert!(answered.is_err() || answered.is_ok_and(|response| response.status() == 400), "{length}");
+    }
+    let (mut sender, _connection) = connect(&gateway).await;
+    assert_eq!(text(send(&mut sender, Request::get("http://a/public/x"), "").await).await, "ok");
+}
+
+#[tokio::test]
 async fn a_drain_says_goaway() {
     let upstream = Upstream::ok();
     let gateway = Gateway::before(&upstream);

@@ -1,5 +1,6 @@
 //! The gateway from outside: real sockets, real upstreams, all in this process.
 #![cfg(feature = "gateway")]
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a helper fails the test that uses it")]
 
 mod support;
 

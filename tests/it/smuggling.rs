@@ -1,6 +1,6 @@
 //! Requests that two servers could read in two ways (RFC 9112 §11.2), and heads that are not acceptable.
 
-use bearergate::gateway::Limits;
+use bearergate::config::Limits;
 
 use crate::support::{Gateway, Setup, Upstream};
 

@@ -2,7 +2,7 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
@@ -134,10 +134,6 @@ impl Client {
     /// Whether the other side has ended the connection, and nothing is left to read.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.unread.is_empty() && !self.fill()
-    }
-
-    pub(crate) fn finish_sending(&self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     fn fill(&mut self) -> bool {

@@ -10,8 +10,9 @@ use bearergate::{
     authn::{Authenticator, IdentityHeader, IssuerSettings, KeySource, Vocabulary},
     authz::{Access, RouteSpec, Routes},
     clock::{Clock, Timestamp},
+    config::Limits,
     contract::{Contract, Dialect},
-    gateway::{Limits, Running, Settings, Snapshot, start},
+    gateway::{Running, Settings, Snapshot, start},
     jwt::{Algorithm, ClaimPath, Expectations, KeySet, SigningKey, sign},
     proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
 };

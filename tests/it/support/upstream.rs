@@ -22,8 +22,6 @@ pub(crate) struct Upstream {
 /// One connection to an upstream.
 pub(crate) struct Line {
     pub(crate) stream: TcpStream,
-    /// How many connections came before it.
-    pub(crate) number: usize,
     heads: Sender<String>,
     unread: Vec<u8>,
 }
@@ -38,10 +36,10 @@ impl Upstream {
         let (serve, count) = (Arc::new(serve), Arc::clone(&connections));
         thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
-                let number = count.fetch_add(1, Ordering::SeqCst);
+                count.fetch_add(1, Ordering::SeqCst);
                 stream.set_nodelay(true).unwrap();
                 stream.set_read_timeout(Some(PATIENCE)).unwrap();
-                let line = Line { stream, number, heads: sender.clone(), unread: Vec::new() };
+                let line = Line { stream, heads: sender.clone(), unread: Vec::new() };
                 let serve = Arc::clone(&serve);
                 thread::spawn(move || serve(line));
             }
