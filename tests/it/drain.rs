@@ -89,3 +89,32 @@ fn a_drain_has_a_deadline_and_a_stop_has_none() {
         assert!(client.is_closed());
     }
 }
+
+#[test]
+fn no_request_fails_when_the_gateway_drains_under_load() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::before(&upstream);
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = gateway.connect();
+            thread::spawn(move || {
+                for answered in 0_usize.. {
+                    let response = client.get("/");
+                    assert_eq!((response.status, response.text().as_str()), (200, "ok"));
+                    if response.header("connection") == Some("close") {
+                        return answered;
+                    }
+                }
+                unreachable!("the gateway drains before that")
+            })
+        })
+        .collect();
+    for _ in 0..500 {
+        upstream.received();
+    }
+    gateway.running.shutdown();
+    for client in clients {
+        assert!(client.join().unwrap() > 0);
+    }
+    gateway.running.wait().unwrap();
+}
