@@ -6,7 +6,7 @@
 //! 3. A connection is taken from the worker's own pool, or made.
 //! 4. Bodies stream both ways; nothing is buffered beyond what is on its way.
 //!
-//! A request gets here with a [`Permit`](crate::authz::Permit) or not at all ([`forward`]).
+//! A request gets here with a [`Permit`](crate::authz::Permit) or not at all ([`forward()`]).
 
 pub mod body;
 pub mod forward;
