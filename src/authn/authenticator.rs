@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::{
     AuthnError, CacheSettings, CacheStats, IdentityHeader, KeySource, Principal, Roles, SchemeMatch, Vocabulary,
-    bearer,
+    bearer::{self, Presented},
     cache::{Cache, Entry},
     principal::{Profile, Wanted},
 };
@@ -129,8 +129,7 @@ impl Authenticator {
     /// # Errors
     /// See [`AuthnError`]: nothing was presented, it has expired, it is not acceptable, or nobody can tell yet.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthnError> {
-        let token = bearer::token(headers, self.scheme, self.token_bytes)?;
-        self.authenticate_token(token)
+        self.recall_or_verify(bearer::token(headers, self.scheme, self.token_bytes)?)
     }
 
     /// Whose token this is. [`authenticate`](Self::authenticate) without the headers.
@@ -138,13 +137,17 @@ impl Authenticator {
     /// # Errors
     /// As [`authenticate`](Self::authenticate), never [`AuthnError::NotAuthenticated`].
     pub fn authenticate_token(&self, token: &str) -> Result<Principal, AuthnError> {
+        self.recall_or_verify(Presented::from(token))
+    }
+
+    fn recall_or_verify(&self, token: Presented<'_>) -> Result<Principal, AuthnError> {
         let now = self.clock.now();
-        if let Some(outcome) = self.cache.get(token).and_then(|entry| self.recall(entry, now)) {
+        if let Some(outcome) = self.cache.get(token.as_bytes()).and_then(|entry| self.recall(entry, now)) {
             self.cache.hit();
             return outcome;
         }
         self.cache.miss();
-        self.verify(token, now, |_| {})
+        self.verify(token.text()?, now, |_| {})
     }
 
     /// As [`authenticate`](Self::authenticate), always by the whole verification, and `passed` is told of every step on
@@ -154,7 +157,7 @@ impl Authenticator {
     /// As [`authenticate`](Self::authenticate).
     pub fn explain(&self, headers: &HeaderMap, passed: impl FnMut(Passed<'_>)) -> Result<Principal, AuthnError> {
         let token = bearer::token(headers, self.scheme, self.token_bytes)?;
-        self.verify(token, self.clock.now(), passed)
+        self.verify(token.text()?, self.clock.now(), passed)
     }
 
     /// How the cache is doing.

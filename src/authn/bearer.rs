@@ -5,8 +5,9 @@
 //! 3. Another scheme than `Bearer`, or `Bearer` with nothing behind it: not authenticated. The scheme is compared
 //!    without case (RFC 9110 §11.1), or exactly where an API's contract says so.
 //! 4. Longer than the limit: invalid, before anything is split.
-//! 5. Behind the scheme at least one space and then only `b64token` characters: anything else (a tab, a control
-//!    character, a comma list, quotes, a second token) is invalid.
+//! 5. Behind the scheme there is at least one space, and then only `b64token` characters: anything else (a tab, a
+//!    control character, a comma list, quotes, a second token) is invalid. The characters are looked at by
+//!    [`Presented::text`], which a token that is known already has no need of.
 //!
 //! A token in the query or in a form (RFC 6750 §2.2, §2.3) is no token.
 
@@ -27,11 +28,39 @@ pub enum SchemeMatch {
 
 const SCHEME: &[u8] = b"Bearer";
 
+/// What stands where a token should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presented<'h>(&'h [u8]);
+
+impl<'h> Presented<'h> {
+    /// The bytes, whatever they are.
+    #[must_use]
+    pub const fn as_bytes(self) -> &'h [u8] {
+        self.0
+    }
+
+    /// The token, if every character is one that a token can have.
+    ///
+    /// # Errors
+    /// [`InvalidToken::NotAToken`].
+    pub fn text(self) -> Result<&'h str, InvalidToken> {
+        let text =
+            if self.0.iter().all(|byte| is_token_character(*byte)) { std::str::from_utf8(self.0).ok() } else { None };
+        text.ok_or(InvalidToken::NotAToken)
+    }
+}
+
+impl<'t> From<&'t str> for Presented<'t> {
+    fn from(token: &'t str) -> Self {
+        Self(token.as_bytes())
+    }
+}
+
 /// The token of a request, at most `max_bytes` long.
 ///
 /// # Errors
 /// [`AuthnError::NotAuthenticated`] when there is none, [`AuthnError::InvalidToken`] when what is there cannot be one.
-pub fn token(headers: &HeaderMap, scheme: SchemeMatch, max_bytes: usize) -> Result<&str, AuthnError> {
+pub fn token(headers: &HeaderMap, scheme: SchemeMatch, max_bytes: usize) -> Result<Presented<'_>, AuthnError> {
     let Some(first) = headers.get(AUTHORIZATION) else { return Err(AuthnError::NotAuthenticated) };
     let mut all = headers.get_all(AUTHORIZATION).iter();
     if all.nth(1).is_some() {
@@ -40,7 +69,7 @@ pub fn token(headers: &HeaderMap, scheme: SchemeMatch, max_bytes: usize) -> Resu
     credentials(first, scheme, max_bytes)
 }
 
-fn credentials(value: &HeaderValue, scheme: SchemeMatch, max_bytes: usize) -> Result<&str, AuthnError> {
+fn credentials(value: &HeaderValue, scheme: SchemeMatch, max_bytes: usize) -> Result<Presented<'_>, AuthnError> {
     let bytes = value.as_bytes();
     let Some((presented, rest)) = bytes.split_at_checked(SCHEME.len()) else {
         return Err(AuthnError::NotAuthenticated);
@@ -53,29 +82,23 @@ fn credentials(value: &HeaderValue, scheme: SchemeMatch, max_bytes: usize) -> Re
     if !same || rest.first().is_some_and(|byte| is_scheme_character(*byte)) {
         return Err(AuthnError::NotAuthenticated);
     }
-    let token = rest.trim_ascii_start_spaces();
+    let token = without_leading_spaces(rest);
     if token.is_empty() {
         return Err(AuthnError::NotAuthenticated);
     }
     if token.len() > max_bytes {
         return Err(InvalidToken::TooLong { limit: max_bytes }.into());
     }
-    if token.len() == rest.len() || !token.iter().all(|byte| is_token_character(*byte)) {
+    if token.len() == rest.len() {
         return Err(InvalidToken::NotAToken.into());
     }
-    std::str::from_utf8(token).map_err(|_| InvalidToken::NotAToken.into())
+    Ok(Presented(token))
 }
 
-trait TrimSpaces {
-    fn trim_ascii_start_spaces(&self) -> &Self;
-}
-
-impl TrimSpaces for [u8] {
-    /// Only SP separates scheme and token (RFC 6750 §2.1: `1*SP`), so a tab is left to be refused.
-    fn trim_ascii_start_spaces(&self) -> &Self {
-        let start = self.iter().position(|byte| *byte != b' ').unwrap_or(self.len());
-        self.get(start..).unwrap_or_default()
-    }
+/// Only SP separates scheme and token (RFC 6750 §2.1: `1*SP`), so a tab is left to be refused.
+fn without_leading_spaces(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|byte| *byte != b' ').unwrap_or(bytes.len());
+    bytes.get(start..).unwrap_or_default()
 }
 
 /// `tchar` of RFC 9110 §5.6.2: what a scheme's name is made of.
@@ -116,7 +139,7 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
         }
-        token(&headers, scheme, 64).map(str::to_owned)
+        Ok(token(&headers, scheme, 64)?.text()?.to_owned())
     }
 
     #[test]
@@ -186,7 +209,8 @@ mod tests {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 let mut headers = HeaderMap::new();
                 headers.insert(AUTHORIZATION, value);
-                if let Ok(token) = token(&headers, SchemeMatch::CaseInsensitive, 100) {
+                let presented = token(&headers, SchemeMatch::CaseInsensitive, 100);
+                if let Ok(token) = presented.and_then(|presented| Ok(presented.text()?)) {
                     prop_assert!(!token.is_empty() && token.len() <= 100);
                     prop_assert!(bytes.ends_with(token.as_bytes()));
                     prop_assert!(!token.contains([' ', ',', '\t']));

@@ -77,7 +77,7 @@ impl Cache {
     }
 
     /// What is known of `token`, counted by [`hit`](Self::hit) or [`miss`](Self::miss) once it is clear which it was.
-    pub(super) fn get(&self, token: &str) -> Option<Entry> {
+    pub(super) fn get(&self, token: &[u8]) -> Option<Entry> {
         self.tokens.get(&Lookup(token))
     }
 
@@ -111,11 +111,11 @@ impl std::fmt::Debug for Cache {
 #[derive(PartialEq, Eq)]
 struct Token(Box<str>);
 
-struct Lookup<'t>(&'t str);
+struct Lookup<'t>(&'t [u8]);
 
 impl Hash for Token {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Lookup(&self.0).hash(state);
+        Lookup(self.0.as_bytes()).hash(state);
     }
 }
 
@@ -123,7 +123,7 @@ impl Hash for Lookup<'_> {
     /// The last 32 bytes hold 24 bytes of the signature: an attacker who could choose them could also sign. The length
     /// is hashed with them.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let bytes = self.0.as_bytes();
+        let bytes = self.0;
         let tail = bytes.get(bytes.len().saturating_sub(32)..).unwrap_or(bytes);
         state.write(tail);
         state.write_usize(bytes.len());
@@ -132,6 +132,6 @@ impl Hash for Lookup<'_> {
 
 impl Equivalent<Token> for Lookup<'_> {
     fn equivalent(&self, token: &Token) -> bool {
-        *self.0 == *token.0
+        self.0 == token.0.as_bytes()
     }
 }

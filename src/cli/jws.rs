@@ -98,7 +98,10 @@ impl Source {
             let jwk = Json::parse(read(file)?).map_err(|error| unusable(file, &error))?;
             return match VerifyingKey::from_jwk(jwk.root(), options.alg) {
                 Ok(key) => Ok(Self::Key(key)),
-                Err(KeyError::JwkAlgorithmUnknown) => Ok(Self::AnyAlgorithm { file: file.clone(), jwk }),
+                Err(KeyError::JwkAlgorithmUnknown) => {
+                    check_usable(&jwk).map_err(|error| unusable(file, &error))?;
+                    Ok(Self::AnyAlgorithm { file: file.clone(), jwk })
+                }
                 Err(error) => Err(unusable(file, &error)),
             };
         }
@@ -136,6 +139,13 @@ impl Source {
             Self::Set { file, json, algorithm: wanted } => select(file, json, wanted.unwrap_or(algorithm), jws),
         }
     }
+}
+
+/// Whether the key is a good one for the first algorithm that its type has.
+fn check_usable(jwk: &Json) -> Result<(), KeyError> {
+    let keys = Algorithm::ALL.into_iter().map(|algorithm| VerifyingKey::from_jwk(jwk.root(), Some(algorithm)));
+    let mut fitting = keys.filter(|key| !matches!(key, Err(KeyError::JwkAlgorithmUnknown)));
+    fitting.next().unwrap_or(Err(KeyError::JwkAlgorithmUnknown)).map(|_| ())
 }
 
 /// The key of a set that the token names, among those for `algorithm`; what is not used is told.

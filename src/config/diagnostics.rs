@@ -110,7 +110,7 @@ impl Source {
         }
     }
 
-    /// Masks the value on the line of `offset` if it may be a secret: where the text is no TOML, nobody can tell.
+    /// Masks the value on the line of `offset` if it may be a secret.
     fn hide_doubtful(&mut self, offset: usize) {
         let line = self.line(offset);
         let text = &self.text[line.clone()];
@@ -252,9 +252,12 @@ impl Problems {
             }
         }
         let mut list = self.list.into_inner();
-        for place in list.iter().filter(|one| one.kind == Kind::Syntax).filter_map(|one| one.place) {
-            if let Some(source) = sources.get_mut(place.source) {
-                source.hide_doubtful(place.start);
+        // Where the text is no TOML, a value's end is a guess: nothing behind the name of a secret is shown on any line.
+        if list.iter().any(|one| one.kind == Kind::Syntax) {
+            for place in list.iter().filter_map(|one| one.place) {
+                if let Some(source) = sources.get_mut(place.source) {
+                    source.hide_doubtful(place.start);
+                }
             }
         }
         list.sort_by_key(|diagnostic| (diagnostic.place.is_none(), diagnostic.place));

@@ -133,6 +133,10 @@ impl<'a> IssuerKeys<'_, 'a> {
     fn public_key(&mut self, entry: &Entry) -> Keys {
         let pem = self.file("public_key");
         if self.given.is_empty() {
+            if self.reader.entry("algorithms").is_some() {
+                // None of them is right, which has been said.
+                return None;
+            }
             let mistake = Mistake::new("needs `algorithms`: a PEM file does not say what its key is for");
             self.reader.report(
                 "public_key",

@@ -1,8 +1,8 @@
 //! From `gateway.toml` to typed values, with every mistake at once.
 //!
-//! 1. The text is parsed into a [tree](node) in which everything knows its place; `${VAR}` is [put in](interpolate).
-//! 2. The [preset](mod@preset) is laid below it. From here on there is one tree, and messages name the right file.
-//! 3. Each part of the tree is [read](reader) into the type that the rest of the program uses. Whatever is wrong is
+//! 1. The text is parsed into a tree in which everything knows its place; `${VAR}` is put in.
+//! 2. The preset is laid below it. From here on there is one tree, and messages name the right file.
+//! 3. Each part of the tree is read into the type that the rest of the program uses. Whatever is wrong is
 //!    written down with its place, and reading goes on: no mistake hides another.
 //! 4. What the parts say of each other is checked: names, ties among routes, keys and their algorithms.
 //!

@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
             let message = format!("unknown key `{}`{place}", shown(&entry.key));
             let diagnostic = Diagnostic::mistake(message).at(entry.place);
             let meant = similar(&entry.key, self.known.iter().copied());
-            if is_secret(&entry.key) || meant.is_some_and(is_secret) {
+            if is_secret(&self.path_of(&entry.key)) || meant.is_some_and(is_secret) {
                 self.context.problems.hide(entry.node.place);
             }
             self.context.report(match meant {

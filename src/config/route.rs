@@ -34,7 +34,7 @@ struct Route {
     names_upstream: bool,
 }
 
-/// Reads the list of routes. `entry` is absent if neither file has any.
+/// Reads the list of routes; `entry` is absent where neither file has one.
 pub(super) fn read(
     entry: Option<&Entry>,
     names: &Names<'_>,
@@ -42,7 +42,7 @@ pub(super) fn read(
     context: &Context<'_>,
 ) -> Vec<RouteSpec> {
     let mut routes = entry.map_or_else(Vec::new, |entry| read_all(entry, names, context));
-    if entry.is_none() {
+    if entry.is_none_or(|entry| entry.node.elements().is_empty()) {
         routes.extend(everything());
     }
     replace_presets(&mut routes);
@@ -120,7 +120,7 @@ fn known(node: &Node, what: &str, names: &[&str]) -> Result<usize, Mistake> {
     position(names, name).ok_or_else(|| {
         let mistake = Mistake::absent(format!("names the {what} \"{}\", which is not there", shown(name)));
         match similar(name, names.iter().copied()) {
-            Some(known) => mistake.help(format!("did you mean `{known}`?")),
+            Some(known) => mistake.help(format!("did you mean `{}`?", shown(known))),
             None => mistake.help(format!("add `[{what}.{}]`", shown(name))),
         }
     })
@@ -168,20 +168,21 @@ fn check_issuers(routes: &[Route], names: &Names<'_>, context: &Context<'_>) {
 }
 
 fn report(error: &RouteError, routes: &[Route], context: &Context<'_>) {
-    let mut patterns = routes.iter().flat_map(|route| &route.patterns);
-    let mut place = |text: &str| patterns.find(|read| read.value.to_string() == text).map(|read| read.place);
-    let last = |text: &str| {
+    let named = |text: &str| {
         let patterns = routes.iter().flat_map(|route| &route.patterns);
-        patterns.filter(|read| read.value.to_string() == text).last().map(|read| read.place)
+        patterns.filter(|read| read.value.to_string() == text).map(|read| read.place).collect::<Vec<Place>>()
     };
     let diagnostic = Diagnostic::mistake(error.to_string());
     context.report(match error {
-        RouteError::Tie { pattern, other } => match (last(pattern), place(other)) {
-            (Some(later), Some(earlier)) => diagnostic.at(later).related(earlier, "the other one is here"),
+        RouteError::Tie { pattern, other } => match (named(pattern).last(), named(other).first()) {
+            (Some(later), Some(earlier)) => diagnostic.at(*later).related(*earlier, "the other one is here"),
             _ => diagnostic,
         },
         RouteError::UnknownOwnership { pattern, .. } | RouteError::VariableMissing { pattern, .. } => {
-            last(pattern).map_or(diagnostic.clone(), |place| diagnostic.at(place))
+            match named(pattern).first() {
+                Some(place) => diagnostic.at(*place),
+                None => diagnostic,
+            }
         }
     });
 }

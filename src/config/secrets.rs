@@ -57,8 +57,9 @@ pub(super) fn read(parent: &Reader<'_>, entry: &Entry) -> Option<NamedSecret> {
 fn from_environment(reader: &Reader<'_>, variable: &At<&str>) -> Option<Secret> {
     let name = variable.value;
     if !is_variable_name(name) {
-        let message = format!("\"{}\" is not the name of an environment variable", shown(name));
-        reader.context.report(Diagnostic::mistake(message).at(variable.place));
+        // It may be the secret itself.
+        reader.context.problems.hide(variable.place);
+        reader.report("env", variable.place, Mistake::new("must be the name of an environment variable"));
         return None;
     }
     let refuse = |what: &str| {

@@ -21,6 +21,11 @@ impl ClaimPath {
         std::iter::once(self.first.as_str()).chain(self.rest.iter().map(String::as_str))
     }
 
+    /// The first name, and those behind it.
+    pub(super) fn steps(&self) -> (&str, &[String]) {
+        (&self.first, &self.rest)
+    }
+
     /// The name, if it is that of a top-level claim.
     #[must_use]
     pub fn top_level(&self) -> Option<&str> {

@@ -38,15 +38,15 @@ impl Claims {
         let (mut issuer, mut subject, mut audience, mut id) = (None, None, None, None);
         let (mut expires_at, mut not_before, mut issued_at) = (None, None, None);
         while let Some((name, index)) = members.next_node() {
-            let value = json.value(index);
+            let value = || json.value(index);
             match name {
-                "iss" => issuer = string("iss", value).map(|()| Some(index))?,
-                "jti" => id = string("jti", value).map(|()| Some(index))?,
-                "sub" => subject = subject_string("sub", value).map(|_| Some(index))?,
-                "aud" => audience = audiences(value).map(|()| Some(index))?,
-                "exp" => expires_at = Some(time("exp", value, f64::floor)?),
-                "nbf" => not_before = Some(time("nbf", value, f64::ceil)?),
-                "iat" => issued_at = Some(time("iat", value, f64::floor)?),
+                b"iss" => issuer = string("iss", value()).map(|()| Some(index))?,
+                b"jti" => id = string("jti", value()).map(|()| Some(index))?,
+                b"sub" => subject = subject_string("sub", value()).map(|_| Some(index))?,
+                b"aud" => audience = audiences(value()).map(|()| Some(index))?,
+                b"exp" => expires_at = Some(time("exp", value(), f64::floor)?),
+                b"nbf" => not_before = Some(time("nbf", value(), f64::ceil)?),
+                b"iat" => issued_at = Some(time("iat", value(), f64::floor)?),
                 _ => {}
             }
         }
@@ -63,7 +63,8 @@ impl Claims {
     /// The claim at `path`.
     #[must_use]
     pub fn at(&self, path: &ClaimPath) -> Option<Value<'_>> {
-        path.names().try_fold(self.json.root(), |value, name| value.get(name))
+        let (first, rest) = path.steps();
+        rest.iter().try_fold(self.get(first)?, |value, name| value.get(name))
     }
 
     /// `iss`: who issued the token.
@@ -84,11 +85,12 @@ impl Claims {
     /// # Errors
     /// [`InvalidToken::ClaimType`], if it is anything else.
     pub fn subject_text(&self, path: &ClaimPath) -> Result<Option<&str>, InvalidToken> {
+        if path.top_level() == Some("sub") {
+            return Ok(self.subject());
+        }
         match self.at(path) {
             None => Ok(None),
-            Some(Value::Number(number)) if path.top_level() != Some("sub") && number.as_u64().is_some() => {
-                Ok(Some(number.as_str()))
-            }
+            Some(Value::Number(number)) if number.as_u64().is_some() => Ok(Some(number.as_str())),
             Some(value) => subject_string(&path.to_string(), value).map(Some),
         }
     }
@@ -144,10 +146,20 @@ fn string(name: &str, value: Value<'_>) -> Result<(), InvalidToken> {
 
 fn subject_string<'a>(name: &str, value: Value<'a>) -> Result<&'a str, InvalidToken> {
     match value.as_str() {
-        Some(text) if !text.is_empty() && !text.chars().any(char::is_control) => Ok(text),
+        Some(text) if !text.is_empty() && !has_control_characters(text) => Ok(text),
         Some(_) => Err(wrong(name, "a text without control characters")),
         None => Err(wrong(name, "of a type that names a subject")),
     }
+}
+
+/// C0, DEL and C1. All of ASCII at once, because most subjects are nothing else.
+fn has_control_characters(text: &str) -> bool {
+    let (mut control, mut other) = (false, false);
+    for byte in text.bytes() {
+        control |= byte < 0x20 || byte == 0x7f;
+        other |= !byte.is_ascii();
+    }
+    control || other && text.chars().any(char::is_control)
 }
 
 fn audiences(value: Value<'_>) -> Result<(), InvalidToken> {

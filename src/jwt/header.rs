@@ -66,16 +66,16 @@ fn read(json: &Json, mut members: Members<'_>) -> Result<(Algorithm, Option<u32>
     let string = |index, name| json.value(index).as_str().ok_or(InvalidToken::HeaderType(name));
     while let Some((name, index)) = members.next_node() {
         match name {
-            "alg" => {
+            b"alg" => {
                 let name = string(index, "alg")?;
                 algorithm = Some(name.parse().map_err(|_| InvalidToken::UnsupportedAlgorithm(Shown::new(name)))?);
             }
-            "kid" => key_id = string(index, "kid").map(|_| Some(index))?,
-            "typ" => typ = string(index, "typ").map(|_| Some(index))?,
-            "crit" => return Err(InvalidToken::ForbiddenHeader("crit")),
-            "b64" => return Err(InvalidToken::ForbiddenHeader("b64")),
-            "zip" => return Err(InvalidToken::ForbiddenHeader("zip")),
-            "cty" => return Err(InvalidToken::ForbiddenHeader("cty")),
+            b"kid" => key_id = string(index, "kid").map(|_| Some(index))?,
+            b"typ" => typ = string(index, "typ").map(|_| Some(index))?,
+            b"crit" => return Err(InvalidToken::ForbiddenHeader("crit")),
+            b"b64" => return Err(InvalidToken::ForbiddenHeader("b64")),
+            b"zip" => return Err(InvalidToken::ForbiddenHeader("zip")),
+            b"cty" => return Err(InvalidToken::ForbiddenHeader("cty")),
             _ => {}
         }
     }

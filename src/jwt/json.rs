@@ -230,19 +230,20 @@ impl<'a> Members<'a> {
         let json = self.0.json;
         let mut members = *self;
         while let Some((member, index)) = members.next_node() {
-            if member == name {
+            if member == name.as_bytes() {
                 return Some(json.value(index));
             }
         }
         None
     }
 
-    /// The next member's name and the node of its value, to come back to by [`Json::value`].
-    pub(super) fn next_node(&mut self) -> Option<(&'a str, u32)> {
+    /// The next member's name, as bytes because they compare faster, and the node of its value, to come back to by
+    /// [`Json::value`].
+    pub(super) fn next_node(&mut self) -> Option<(&'a [u8], u32)> {
         let json = self.0.json;
-        let name = self.0.next()?;
+        let name = json.nodes[self.0.next()? as usize];
         let value = self.0.next()?;
-        Some((json.text(json.nodes[name as usize]), value))
+        Some((&json.text.as_bytes()[name.start as usize..name.end as usize], value))
     }
 }
 
@@ -251,7 +252,9 @@ impl<'a> Iterator for Members<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let json = self.0.json;
-        self.next_node().map(|(name, index)| (name, json.value(index)))
+        let name = json.nodes[self.0.next()? as usize];
+        let value = self.0.next()?;
+        Some((json.text(name), json.value(value)))
     }
 }
 

@@ -215,6 +215,7 @@ fn a_report_has_every_check_in_order_and_its_first_failure_is_the_answer() {
             &failed(InvalidToken::MissingClaim("aud".into())),
             &Outcome::NotAsked,
             &Outcome::NotAsked,
+            &Outcome::NotAsked,
             &Outcome::Passed,
             &failed(InvalidToken::LivesTooLong),
         ]

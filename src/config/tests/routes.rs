@@ -1,0 +1,142 @@
+use super::{OPEN, assert_mistakes, config, mistakes};
+use crate::{
+    authz::{Access, PathExceptions},
+    jwt::ClaimPath,
+};
+
+/// An upstream, an issuer, an ownership, and these lines.
+fn with(lines: &str) -> String {
+    format!(
+        "upstream.default.servers = 'builtin:echo'\nupstream.other.servers = 'builtin:echo'\n\
+         issuer.main.signing_keys = 'keys'\nownership.plant = {{ variable = 'id', claim = ['own', 'plants'], unless = 'ADMIN' }}\n{lines}\n"
+    )
+}
+
+#[test]
+fn everything_that_is_set_arrives() {
+    let config = config(&with(
+        "[[route]]\nmatch = ['GET /plants/{id}', 'PUT|PATCH /plants/{id}']\npermissions = ['A B', 'C']\n\
+         any_permission = 'D'\nowner = 'plant'\nupstream = 'other'\nallow = ['%2F', ';']\nissuers = 'main'\n\
+         [[route]]\nmatch = '* /public/**'\naccess = 'public'\n[[route]]\nmatch = 'GET /x'\naccess = 'optional'",
+    ));
+    let [route, public, optional] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
+    let patterns: Vec<String> = route.patterns.iter().map(ToString::to_string).collect();
+    assert_eq!(patterns, ["GET /plants/{id}", "PUT|PATCH /plants/{id}"]);
+    assert_eq!(
+        (&route.permissions[..], &route.any_permission[..]),
+        (&["A B".to_owned(), "C".to_owned()][..], &["D".to_owned()][..])
+    );
+    assert_eq!((route.owner.as_deref(), route.upstream, route.access), (Some("plant"), 1, Access::Token));
+    assert_eq!(route.allow, PathExceptions::ENCODED_SLASH.union(PathExceptions::SEMICOLON));
+    assert_eq!(route.issuers, ["main"]);
+    assert_eq!((public.access, public.upstream, optional.access), (Access::Public, 0, Access::Optional));
+    let (name, ownership) = &config.ownerships[0];
+    assert_eq!((name.as_str(), ownership.variable.as_str()), ("plant", "id"));
+    assert_eq!(
+        (&ownership.claim, &ownership.unless[..]),
+        (&ClaimPath::nested(["own", "plants"]).unwrap(), &["ADMIN".to_owned()][..])
+    );
+}
+
+#[test]
+fn without_routes_everything_needs_a_token() {
+    for config in [config(&with("")), config(&format!("route = []\n{}", with("")))] {
+        assert_eq!(config.routes.len(), 1);
+        let route = &config.routes[0];
+        assert_eq!((route.patterns[0].to_string().as_str(), route.access), ("* /**", Access::Token));
+    }
+}
+
+#[test]
+fn what_a_route_names_must_be_there() {
+    let text = with("[[route]]\nmatch = 'GET /{id}'\nowner = 'plants'\nupstream = 'oter'\nissuers = ['main', 'x']");
+    assert_mistakes(
+        &text,
+        &[
+            ("`route.owner` names the ownership \"plants\", which is not there", "gateway.toml:7:9"),
+            ("`route.upstream` names the upstream \"oter\", which is not there", "gateway.toml:8:12"),
+            ("`route.issuers` names the issuer \"x\", which is not there", "gateway.toml:9:20"),
+        ],
+    );
+    let rendered = mistakes(&text);
+    assert!(rendered.contains("did you mean `plant`?") && rendered.contains("did you mean `other`?"), "{rendered}");
+    assert!(rendered.contains("add `[issuer.x]`"), "{rendered}");
+}
+
+#[test]
+fn the_variable_of_the_ownership_stands_in_every_path_of_the_route() {
+    assert_mistakes(
+        &with("[[route]]\nmatch = ['GET /a/{id}', 'GET /b/{uuid}', 'GET /{id}/**']\nowner = 'plant'"),
+        &[("\"GET /b/{uuid}\" has no {id}, by which the ownership \"plant\" knows the resource", "gateway.toml:6:25")],
+    );
+}
+
+#[test]
+fn a_tie_names_both_places() {
+    let rendered = mistakes(&with("[[route]]\nmatch = 'GET /a/{x}'\n[[route]]\nmatch = ['GET /b', 'GET|PUT /a/{y}']"));
+    assert!(rendered.contains("\"GET|PUT /a/{y}\" and \"GET /a/{x}\" cover the same requests"), "{rendered}");
+    assert!(rendered.contains("--> gateway.toml:8:20"), "{rendered}");
+    assert!(rendered.contains("note: the other one is here\n --> gateway.toml:6:9"), "{rendered}");
+    let rendered = mistakes(&with("[[route]]\nmatch = 'GET /a'\n[[route]]\nmatch = 'GET /a'"));
+    assert!(rendered.contains("--> gateway.toml:8:9") && rendered.contains("--> gateway.toml:6:9"), "{rendered}");
+}
+
+#[test]
+fn a_public_route_asks_nothing_of_a_token() {
+    let text = with(
+        "[[route]]\nmatch = 'GET /{id}'\naccess = 'public'\npermissions = ['A']\nany_permission = ['A']\nowner = 'plant'\nissuers = ['main']",
+    );
+    let why = |key: &str| format!("`route.{key}` has no meaning here: a public route ignores the token");
+    let (all, any, owner, issuers) = (why("permissions"), why("any_permission"), why("owner"), why("issuers"));
+    assert_mistakes(
+        &text,
+        &[
+            (&all, "gateway.toml:8:1"),
+            (&any, "gateway.toml:9:1"),
+            (&owner, "gateway.toml:10:1"),
+            (&issuers, "gateway.toml:11:1"),
+        ],
+    );
+}
+
+#[test]
+fn requests_need_an_upstream_and_tokens_an_issuer() {
+    assert_mistakes(
+        "",
+        &[
+            ("there is no `[upstream.default]`, where requests go", "gateway.toml"),
+            ("there is no issuer, so no token can be verified", "gateway.toml"),
+        ],
+    );
+    let named = "upstream.a.servers = 'builtin:echo'\n[[route]]\nmatch = '* /**'\naccess = 'public'\nupstream = 'a'";
+    config(named);
+    let rendered = mistakes(&format!("{named}\n[[route]]\nmatch = 'GET /x'\naccess = 'optional'"));
+    assert!(rendered.contains("there is no `[upstream.default]`"), "{rendered}");
+    assert!(rendered.contains("note: this route needs one\n --> gateway.toml:6:1"), "{rendered}");
+    config(OPEN);
+}
+
+#[test]
+fn wrong_values_are_told_one_by_one() {
+    assert_mistakes(
+        &with(
+            "[[route]]\naccess = 'open'\n[[route]]\nmatch = []\n[[route]]\nmatch = 'GET /x'\npermissions = ['']\nany_permission = []\nallow = '%2E'\n\
+             [ownership.a]\nvariable = 1\n[ownership.b]\nclaim = 'x'\nvarable = 'x'",
+        ),
+        &[
+            ("`route.match` is missing", "gateway.toml:5:1"),
+            ("`route.access` must be \"token\" or \"public\" or \"optional\", not \"open\"", "gateway.toml:6:10"),
+            ("`route.match` is an empty list", "gateway.toml:8:9"),
+            ("`route.permissions` is empty", "gateway.toml:11:16"),
+            ("`route.any_permission` is an empty list", "gateway.toml:12:18"),
+            (
+                "`route.allow` is not valid: \"%2E\" cannot be allowed in a path: only \"%2F\", \"%3B\", \"%25\" and \";\" can",
+                "gateway.toml:13:9",
+            ),
+            ("`ownership.a.claim` is missing", "gateway.toml:14:12"),
+            ("`ownership.a.variable` must be a string, not an integer", "gateway.toml:15:12"),
+            ("`ownership.b.variable` is missing", "gateway.toml:16:12"),
+            ("unknown key `varable` in `ownership.b`", "gateway.toml:18:1"),
+        ],
+    );
+}
