@@ -86,7 +86,7 @@ impl Stack {
                 self.metrics.refused(&rejection, started.elapsed());
                 let id = self.ids.next();
                 log(&rejection, rule.as_deref(), &method, target.path(), &id);
-                let facts = Facts { path: target.path(), request_id: &id, now: current.snapshot.clock.now() };
+                let facts = Facts { path: target.path(), request_id: &id, clock: &current.snapshot.clock };
                 current.snapshot.contract.render(&rejection, &facts).map(Body::from)
             }
         };
