@@ -55,7 +55,7 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
     text.push('\n');
     text.push_str(&match &outcome {
         Ok(principal) => accepted(principal, config, now),
-        Err(error) => refused(error, config, now),
+        Err(error) => refused(error, config, &clock),
     });
     print(&text)?;
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -116,10 +116,10 @@ fn permissions(config: &Config) -> impl Iterator<Item = &str> {
     names.into_iter()
 }
 
-fn refused(error: &AuthnError, config: &Config, now: Timestamp) -> String {
+fn refused(error: &AuthnError, config: &Config, clock: &Clock) -> String {
     let rejection = Rejection::from(error.clone());
     let response =
-        Contract::new(config.dialect.clone()).render(&rejection, &Facts { path: "/", request_id: "inspected", now });
+        Contract::new(config.dialect.clone()).render(&rejection, &Facts { path: "/", request_id: "inspected", clock });
     let mut text = format!(
         "{BAD}The gateway refuses this token{BAD:#}: {}, because {}.\n\
          A client that sends it to a route which asks for one gets {}",

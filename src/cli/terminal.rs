@@ -15,6 +15,9 @@ pub(super) const FAINT: Style = Style::new().dimmed();
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 
+/// A table is not squeezed into less.
+const LEAST_COLUMNS: u16 = 60;
+
 /// Writes to stdout. Nobody reading any more is fine: whoever wanted to know knows.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
@@ -38,7 +41,10 @@ pub(super) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String
     table.set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
     table.add_rows(rows);
     if boxed {
-        table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+        // A terminal that doesn't know its width says 0.
+        let fits = table.width().is_some_and(|columns| columns >= LEAST_COLUMNS);
+        let arrangement = if fits { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(arrangement);
     } else {
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.column_iter_mut().for_each(|column| {
