@@ -9,7 +9,7 @@
 //! 4. every `%` begins a well-formed sequence (RFC 3986 §2.1), and none decodes, once or again, to `/`, `\`, `;`, `%`,
 //!    `.`, a control character or anything that is not UTF-8.
 //!
-//! A route may allow `%2F`, `%3B`, `%25` or `;`. Even then no segment may become `.` or `..`, with or without
+//! A route may allow `%2F`, `%3B`, `%25` or `;`. Even then no segment may become empty, `.` or `..`, with or without
 //! parameters behind it.
 
 use std::{borrow::Cow, fmt, str::FromStr};
@@ -20,7 +20,7 @@ pub enum PathError {
     /// Empty, or `*`, or without a leading `/`.
     #[error("the path does not start with a slash")]
     NotAbsolute,
-    /// `//`.
+    /// `//`, as it stands or once decoded, or with nothing but parameters between.
     #[error("the path has an empty segment")]
     EmptySegment,
     /// `.` or `..`, as it stands or once decoded.
@@ -134,27 +134,34 @@ fn check_segment(segment: &str, taken: &mut PathExceptions) -> Result<(), PathEr
             _ => {}
         }
     }
-    refuse_dot_segment(segment)?;
+    if !segment.is_empty() {
+        refuse_unstable(segment)?;
+    }
     if !encoded {
         return Ok(());
     }
     let once = decode(segment.as_bytes(), Malformed::Refused, taken)?;
-    refuse_dot_segments_of(&once)?;
+    refuse_unstable_in(&once)?;
     if once.contains('%') {
         // A `%` can only come from `%25`, which the route must allow; what follows it may be anything.
         let twice = decode(once.as_bytes(), Malformed::Kept, taken)?;
-        refuse_dot_segments_of(&twice)?;
+        refuse_unstable_in(&twice)?;
     }
     Ok(())
 }
 
-fn refuse_dot_segments_of(decoded: &str) -> Result<(), PathError> {
-    decoded.split('/').try_for_each(refuse_dot_segment)
+fn refuse_unstable_in(decoded: &str) -> Result<(), PathError> {
+    decoded.split('/').try_for_each(refuse_unstable)
 }
 
-/// `..;x` is `..` to whoever cuts the parameters off.
-fn refuse_dot_segment(segment: &str) -> Result<(), PathError> {
-    if matches!(name(segment), "." | "..") { Err(PathError::DotSegment) } else { Ok(()) }
+/// Refuses what goes away, or takes another segment with it, when a path is tidied up. `..;x` is `..`, and `;x` nothing,
+/// to whoever cuts the parameters off.
+fn refuse_unstable(segment: &str) -> Result<(), PathError> {
+    match name(segment) {
+        "" => Err(PathError::EmptySegment),
+        "." | ".." => Err(PathError::DotSegment),
+        _ => Ok(()),
+    }
 }
 
 /// A segment without its parameters.
@@ -289,6 +296,15 @@ mod tests {
             ("/a%2F..%2Fb", DotSegment),
             ("/a%252F..%252Fb", DotSegment),
             ("/..%3Bx/b", DotSegment),
+            ("/a/;/b", EmptySegment),
+            ("/a/;x=1/b", EmptySegment),
+            ("/a/;", EmptySegment),
+            ("/a/%3Bx/b", EmptySegment),
+            ("/a/%253Bx/b", EmptySegment),
+            ("/%2Fa", EmptySegment),
+            ("/a%2F/b", EmptySegment),
+            ("/a%2F%2Fb", EmptySegment),
+            ("/a%2F;x%2Fb", EmptySegment),
         ];
         for (path, error) in cases {
             assert_eq!(check(path), Err(error), "{path:?}");
@@ -325,7 +341,9 @@ mod tests {
             if let Ok(taken) = check(&path) {
                 let mut text = path.clone();
                 for _ in 0..3 {
-                    prop_assert!(!text.split('/').any(|segment| matches!(name(segment), "." | "..")), "{text}");
+                    let inside = text.strip_suffix('/').unwrap_or(&text).strip_prefix('/').unwrap_or_default();
+                    prop_assert!(!inside.split('/').any(|segment| matches!(name(segment), "." | "..")), "{text}");
+                    prop_assert!(inside.is_empty() || !inside.split('/').any(|segment| name(segment).is_empty()), "{text}");
                     let mut ignored = PathExceptions::default();
                     match decode(text.as_bytes(), Malformed::Kept, &mut ignored) {
                         Ok(next) => text = next,

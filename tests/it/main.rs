@@ -11,5 +11,6 @@ mod connections;
 mod drain;
 mod forwarding;
 mod http_2;
+mod path;
 mod smuggling;
 mod upstreams;
