@@ -38,6 +38,9 @@ pub enum PathError {
     /// Bytes that are not UTF-8 once decoded.
     #[error("the path does not decode to UTF-8")]
     NotUtf8,
+    /// Covered by one rule as it stands, and by a stricter one in the eyes of an upstream that takes spellings lightly.
+    #[error("the path differs from one that a stricter rule covers in nothing but case, a final slash or an extension")]
+    Lookalike,
     /// Canonical only for a route that allows these, and none that does covers it.
     #[error("the path has {0}, which its route does not allow")]
     NotAllowedHere(PathExceptions),
