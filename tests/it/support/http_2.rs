@@ -23,6 +23,8 @@ pub(crate) enum Answer {
     Success,
     /// 4xx.
     Refused,
+    /// 500.
+    Failed,
     /// The stream or the connection was reset.
     Reset,
 }
@@ -131,6 +133,7 @@ fn status(block: &[u8]) -> Answer {
     match *block {
         [0x88..=0x8a, ..] => Answer::Success,
         [0x8c | 0x8d, ..] => Answer::Refused,
+        [0x8e, ..] => Answer::Failed,
         [0x48 | 0x58 | 0x08, _, first, ..] if first >> 2 == 0b01_1010 => Answer::Refused,
         [0x48 | 0x58 | 0x08, _, first, ..] if first >> 3 == 0b0_0010 => Answer::Success,
         _ => panic!("the answer is neither 2xx nor 4xx: {block:02x?}"),
