@@ -205,3 +205,25 @@ fn a_refusal_is_seen_by_a_client_that_is_still_sending() {
     assert_eq!(client.response().status, 401);
     assert_eq!(client.get("/").status, 200, "the connection is still good");
 }
+
+#[test]
+fn an_upstream_that_takes_its_time_over_a_body_is_not_taken_for_a_client_that_stalls() {
+    let upstream = Upstream::start(|mut line| {
+        line.head();
+        for _ in 0..2 {
+            // A little, so that the body moves, and then nothing for longer than a client may pause.
+            line.exactly(100_000);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        line.exactly(19_800_000);
+        line.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    let limits = Limits { idle_timeout: Duration::from_millis(100), ..Limits::default() };
+    let gateway = Setup::new(&[upstream.address]).limits(limits).start();
+    let mut client = gateway.connect();
+    client.send("POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n");
+    for _ in 0..200 {
+        client.send(vec![b'x'; 100_000]);
+    }
+    assert_eq!(client.response().status, 200);
+}
