@@ -35,7 +35,11 @@ fn one_request_too_many_is_told_to_come_again() {
     upstream.received();
     let refused = gateway.get("/");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-    assert_eq!(gateway.admin().get("/readyz").status, 200, "the admin listener still answers");
+    let late = RawHttp2::connect(gateway.running.address(), 65_535).send_and_wait(b"/public/x");
+    assert_eq!(late, Answer::Overloaded);
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(gateway.admin().get(path).status, 200, "the admin listener still answers");
+    }
 }
 
 #[test]

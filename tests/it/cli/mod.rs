@@ -4,5 +4,6 @@ mod configuration;
 mod gateway;
 mod jws;
 mod output;
+mod process;
 mod support;
 mod tokens;

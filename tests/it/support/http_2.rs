@@ -25,6 +25,8 @@ pub(crate) enum Answer {
     Refused,
     /// 500.
     Failed,
+    /// 5xx, and not 500.
+    Overloaded,
     /// The stream or the connection was reset.
     Reset,
 }
@@ -59,6 +61,12 @@ impl RawHttp2 {
         }
         self.frame(HEADERS, END_STREAM | END_HEADERS, stream, &block);
         stream
+    }
+
+    /// [`RawHttp2::send`] and [`RawHttp2::answer`].
+    pub(crate) fn send_and_wait(&mut self, path: &[u8]) -> Answer {
+        self.send(b"GET", path, &[]);
+        self.answer()
     }
 
     /// Waits for the head of the answer to the last request.
@@ -128,14 +136,14 @@ fn literal(block: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 /// `:status` is always the first field: indexed (RFC 7541 appendix A), or Huffman-coded under the index 8, where a `4`
-/// is `011010` and a `2` is `00010` (appendix B).
+/// is `011010` and a `5` is `011011` (appendix B).
 fn status(block: &[u8]) -> Answer {
     match *block {
         [0x88..=0x8a, ..] => Answer::Success,
         [0x8c | 0x8d, ..] => Answer::Refused,
         [0x8e, ..] => Answer::Failed,
         [0x48 | 0x58 | 0x08, _, first, ..] if first >> 2 == 0b01_1010 => Answer::Refused,
-        [0x48 | 0x58 | 0x08, _, first, ..] if first >> 3 == 0b0_0010 => Answer::Success,
-        _ => panic!("the answer is neither 2xx nor 4xx: {block:02x?}"),
+        [0x48 | 0x58 | 0x08, _, first, ..] if first >> 2 == 0b01_1011 => Answer::Overloaded,
+        _ => panic!("the answer has no status that is looked for: {block:02x?}"),
     }
 }
