@@ -6,8 +6,10 @@ use std::{
     process::{Command, Stdio},
     sync::{Mutex, mpsc::channel},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::support::{Folder, Gateway, shell};
 use crate::support::{Client, Upstream};
