@@ -136,7 +136,7 @@ fn any_bytes_as_a_configuration_are_refused_with_words() {
     let deep = format!("a = {}", "[".repeat(200_000));
     let dotted = format!("{}a = 1", "a.".repeat(200_000));
     let tables = "[a.".repeat(50_000);
-    let keys: String = (0..20_000).map(|number| format!("k{number} = {number}\n")).collect();
+    let keys: String = (0..2_000).map(|number| format!("k{number} = {number}\n")).collect();
     for (what, bytes) in [
         ("nothing but a zero", &b"\0"[..]),
         ("every byte", &everything),
