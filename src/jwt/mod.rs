@@ -47,7 +47,7 @@ pub use claim_path::ClaimPath;
 pub use claims::Claims;
 pub use error::{InvalidToken, Part, Shown, VerifyError};
 pub use expectations::{Check, Expectations, Finding, Outcome, RequiredClaim};
-pub use header::Header;
+pub use header::{Header, RememberedHeaders};
 pub use json::{Elements, Json, JsonError, JsonProblem, Members, Number, Value};
 pub use jwks::{KeySet, KeySetError, Origin, SkippedKey};
 pub use jws::Jws;
