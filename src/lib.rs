@@ -41,6 +41,8 @@
 
 pub mod authn;
 pub mod authz;
+#[cfg(feature = "gateway")]
+pub mod cli;
 pub mod clock;
 #[cfg(feature = "gateway")]
 pub mod config;

@@ -1,3 +1,5 @@
 //! The `bearergate` binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    bearergate::cli::main()
+}

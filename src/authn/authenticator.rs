@@ -93,6 +93,27 @@ struct Issuer {
     profile: Arc<Profile>,
 }
 
+/// A step of the verification that a token has passed, in this order. The claims come behind the signature:
+/// [`Expectations::report`] explains these.
+#[derive(Debug, Clone, Copy)]
+pub enum Passed<'a> {
+    /// It is a token, of which nothing is proven.
+    Form(&'a UnverifiedToken<'a>),
+    /// It says that it is one of this issuer's.
+    Issuer {
+        /// The issuer's name in the configuration.
+        name: &'a str,
+        /// What the issuer's tokens have to be like.
+        expectations: &'a Expectations,
+    },
+    /// The issuer uses its algorithm.
+    Algorithm,
+    /// This key has to have signed it.
+    Key(&'a VerifyingKey),
+    /// The key has.
+    Signature,
+}
+
 /// When to ask again while an issuer's keys are not known.
 const KEYS_RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -126,7 +147,17 @@ impl Authenticator {
             return outcome;
         }
         self.cache.miss();
-        self.verify(token.text()?, now)
+        self.verify(token.text()?, now, |_| {})
+    }
+
+    /// As [`authenticate`](Self::authenticate), always by the whole verification, and `passed` is told of every step on
+    /// the way: what comes behind the last one failed. To explain an answer by what gives it.
+    ///
+    /// # Errors
+    /// As [`authenticate`](Self::authenticate).
+    pub fn explain(&self, headers: &HeaderMap, passed: impl FnMut(Passed<'_>)) -> Result<Principal, AuthnError> {
+        let token = bearer::token(headers, self.scheme, self.token_bytes)?;
+        self.verify(token.text()?, self.clock.now(), passed)
     }
 
     /// How the cache is doing.
@@ -151,19 +182,24 @@ impl Authenticator {
         entry.principal.map(Ok)
     }
 
-    fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, AuthnError> {
+    fn verify(&self, token: &str, now: Timestamp, mut passed: impl FnMut(Passed<'_>)) -> Result<Principal, AuthnError> {
         let unverified = UnverifiedToken::parse(token, self.token_bytes)?;
+        passed(Passed::Form(&unverified));
         let (at, issuer) = self.issuer_of(&unverified)?;
+        passed(Passed::Issuer { name: &issuer.profile.issuer, expectations: &issuer.expectations });
         let algorithm = unverified.header().algorithm();
         if !issuer.algorithms.contains(&algorithm) {
             return Err(InvalidToken::AlgorithmNotAllowed(algorithm).into());
         }
+        passed(Passed::Algorithm);
         let (keys, generation) = issuer.keys.load().ok_or_else(|| AuthnError::KeysUnavailable {
             issuer: Arc::clone(&issuer.profile.issuer),
             retry_after: KEYS_RETRY_AFTER,
         })?;
         let key = keys.select(unverified.header())?;
+        passed(Passed::Key(key));
         let signed = unverified.verify_signature(key)?;
+        passed(Passed::Signature);
         let outcome = issuer.expectations.check(&signed, now);
 
         let claims = signed.into_claims();

@@ -19,7 +19,7 @@ mod principal;
 use std::{sync::Arc, time::Duration};
 
 pub use self::{
-    authenticator::{Authenticator, AuthenticatorBuilder, AuthenticatorError, IssuerSettings},
+    authenticator::{Authenticator, AuthenticatorBuilder, AuthenticatorError, IssuerSettings, Passed},
     bearer::SchemeMatch,
     cache::{CacheSettings, CacheStats},
     grants::{PermissionSet, Roles, Vocabulary},

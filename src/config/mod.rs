@@ -32,6 +32,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::values::duration_in;
 use self::{
     context::{Context, read_file},
     diagnostics::{Diagnostic, Problems, Source},

@@ -119,13 +119,11 @@ pub(super) fn one_of<T: Copy>(node: &Node, words: &[(&'static str, T)]) -> Resul
 
 /// `"250ms"`, `"30s"`, `"10m"`, `"24h"`, `"30d"`: within `range`.
 pub(super) fn duration(node: &Node, range: RangeInclusive<Duration>) -> Result<Duration, Mistake> {
-    const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
     const HELP: &str = "a duration is a whole number and its unit: \"250ms\", \"30s\", \"10m\", \"24h\" or \"30d\"";
     let not_a_duration = || Mistake::kind("a duration", node).help(HELP);
     let text = node.string().ok_or_else(not_a_duration)?;
     let wrong = || Mistake::new(format!("must be a duration, not \"{}\"", shown(text))).help(HELP);
-    let millis = quantity(text, &UNITS).ok_or_else(wrong)?;
-    let duration = Duration::from_millis(millis);
+    let duration = duration_in(text).ok_or_else(wrong)?;
     if range.contains(&duration) {
         return Ok(duration);
     }
@@ -136,6 +134,12 @@ pub(super) fn duration(node: &Node, range: RangeInclusive<Duration>) -> Result<D
     } else {
         format!("must be at most {}", spelled(*range.end()))
     }))
+}
+
+/// The duration that `text` says, in the way of the configuration: `30s`.
+pub(crate) fn duration_in(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    quantity(text, &UNITS).map(Duration::from_millis)
 }
 
 /// `"512B"`, `"32KiB"`, `"64MiB"`, `"1GiB"`, `"1TiB"`: bytes, within `range`.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
 };
 use toml::{Table, Value};
@@ -18,8 +18,8 @@ use super::{
 pub(super) struct Answer {
     status: StatusCode,
     body: Template,
-    content_type: Option<HeaderValue>,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Ready to be sent, the content type among them.
+    headers: HeaderMap,
 }
 
 const KEYS: [&str; 4] = ["status", "body", "content_type", "headers"];
@@ -45,25 +45,22 @@ impl Answer {
             Some(value) => Some(read_header_value(value, &["content_type"], errors)?),
             None => default_type,
         };
-        let headers = read_headers(table.get("headers"), errors)?;
-        Some(Self { status, body, content_type, headers })
+        let mut headers = read_headers(table.get("headers"), errors)?;
+        headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));
+        Some(Self { status, body, headers })
     }
 
     /// What is sent where nothing could be read: it refuses all the same.
-    pub(super) const fn wordless() -> Self {
+    pub(super) fn wordless() -> Self {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Self { status, body: Template::Ready(Bytes::new()), content_type: None, headers: Vec::new() }
+        Self { status, body: Template::Ready(Bytes::new()), headers: HeaderMap::new() }
     }
 
     pub(super) const fn status(&self) -> StatusCode {
         self.status
     }
 
-    pub(super) const fn content_type(&self) -> Option<&HeaderValue> {
-        self.content_type.as_ref()
-    }
-
-    pub(super) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+    pub(super) const fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
@@ -73,9 +70,7 @@ impl Answer {
 
     /// Adds a header unless the answer names it itself.
     pub(super) fn add_header(&mut self, name: &HeaderName, value: &HeaderValue) {
-        if !self.headers.iter().any(|(own, _)| own == name) {
-            self.headers.push((name.clone(), value.clone()));
-        }
+        self.headers.entry(name).or_insert_with(|| value.clone());
     }
 }
 
@@ -110,16 +105,16 @@ fn read_body(body: Option<&Value>, status: StatusCode, permission: bool, errors:
     }
 }
 
-fn read_headers(headers: Option<&Value>, errors: &mut Errors<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
+fn read_headers(headers: Option<&Value>, errors: &mut Errors<'_>) -> Option<HeaderMap> {
     let table = match headers {
-        None => return Some(Vec::new()),
+        None => return Some(HeaderMap::new()),
         Some(Value::Table(table)) => table,
         Some(_) => {
             errors.push(&["headers"], "headers are a table of names and values");
             return None;
         }
     };
-    let mut read = Vec::new();
+    let mut read = HeaderMap::new();
     for (key, value) in table {
         let Ok(name) = HeaderName::from_bytes(key.as_bytes()) else {
             errors.push(&["headers", key], "not a header's name");
@@ -129,7 +124,7 @@ fn read_headers(headers: Option<&Value>, errors: &mut Errors<'_>) -> Option<Vec<
             errors.push(&["headers", key], "the gateway sets this header itself");
             return None;
         }
-        read.push((name, read_header_value(value, &["headers", key], errors)?));
+        read.insert(name, read_header_value(value, &["headers", key], errors)?);
     }
     Some(read)
 }

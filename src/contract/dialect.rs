@@ -182,7 +182,7 @@ fn read_challenges(table: &Table, errors: &mut Errors<'_>) -> Option<(HeaderValu
 mod tests {
     use super::*;
     use crate::{
-        clock::Timestamp,
+        clock::{Clock, Timestamp},
         contract::{Contract, Facts, Preset},
         rejection::Rejection,
     };
@@ -245,7 +245,8 @@ mod tests {
         let table = r#"challenge = 'Bearer realm="x"'
             invalid_token = { status = 401, body = "no", content_type = "text/html" }"#;
         let contract = Contract::new(Dialect::from_table(&table.parse().unwrap()).unwrap());
-        let facts = Facts { path: "/", request_id: "1", now: Timestamp::from_secs(0) };
+        let clock = Clock::manual(Timestamp::from_secs(0));
+        let facts = Facts { path: "/", request_id: "1", clock: &clock };
         let expired = contract.render(&Rejection::TokenExpired, &facts);
         assert_eq!(expired.headers()[WWW_AUTHENTICATE], r#"Bearer realm="x", error="invalid_token""#);
         assert_eq!(expired.headers()["content-type"], "application/problem+json");

@@ -13,10 +13,7 @@ pub mod preset;
 mod template;
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-};
+use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 
 use self::answer::Answer;
 pub use self::{
@@ -25,7 +22,7 @@ pub use self::{
 };
 use crate::{
     authn::SchemeMatch,
-    clock::Timestamp,
+    clock::Clock,
     rejection::{Reason, Rejection, TooLarge},
 };
 
@@ -42,8 +39,8 @@ pub struct Facts<'a> {
     pub path: &'a str,
     /// The request's id, as it stands in the log.
     pub request_id: &'a str,
-    /// The time of the answer.
-    pub now: Timestamp,
+    /// What shows the time of the answer: asked only by a body that tells it.
+    pub clock: &'a Clock,
 }
 
 impl Contract {
@@ -69,17 +66,11 @@ impl Contract {
         };
         let mut response = Response::new(answer.body(facts, permission));
         *response.status_mut() = answer.status();
-        let headers = response.headers_mut();
-        headers.extend(answer.headers().iter().map(|(name, value)| (name.clone(), value.clone())));
-        if let Some(content_type) = answer.content_type() {
-            headers.insert(CONTENT_TYPE, content_type.clone());
-        }
+        *response.headers_mut() = answer.headers().clone();
         if let Some(delay) = rejection.retry_after() {
             // Whole seconds, rounded up: the client must not come too early.
-            headers.insert(
-                RETRY_AFTER,
-                HeaderValue::from(delay.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
-            );
+            let seconds = u64::try_from(delay.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

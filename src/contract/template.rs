@@ -70,7 +70,7 @@ impl Template {
             match piece {
                 Piece::Json(text) => body.push_str(text),
                 Piece::Inside(Variable::Path) => push_escaped(&mut body, facts.path),
-                Piece::Inside(Variable::Timestamp) => body.push_str(&facts.now.to_string()),
+                Piece::Inside(Variable::Timestamp) => body.push_str(&facts.clock.now().to_string()),
                 Piece::Inside(Variable::RequestId) => push_escaped(&mut body, facts.request_id),
                 Piece::Inside(Variable::Permission) => push_escaped(&mut body, permission.unwrap_or_default()),
             }
@@ -167,10 +167,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::clock::{Clock, Timestamp};
 
-    fn facts<'a>(path: &'a str) -> Facts<'a> {
-        Facts { path, request_id: "r-1", now: Timestamp::from_secs(1_765_536_322) }
+    fn facts<'a>(path: &'a str, clock: &'a Clock) -> Facts<'a> {
+        Facts { path, request_id: "r-1", clock }
     }
 
     #[test]
@@ -186,7 +186,8 @@ mod tests {
         let body = json!({ "timestamp": "$timestamp", "status": "$status", "message": "Permission $permission required", "path": "$path" });
         let template = Template::new(&body, StatusCode::FORBIDDEN, true).unwrap();
         assert_eq!(
-            template.render(&facts("/plants"), Some("PLANTS READ")),
+            template
+                .render(&facts("/plants", &Clock::manual(Timestamp::from_secs(1_765_536_322))), Some("PLANTS READ")),
             r#"{"timestamp":"2025-12-12T10:45:22Z","status":403,"message":"Permission PLANTS READ required","path":"/plants"}"#
         );
     }
@@ -204,7 +205,7 @@ mod tests {
             let body = json!({ "path": "$path", "text": "at $path!" });
             let template = Template::new(&body, StatusCode::OK, false).unwrap();
             let path = format!("{path}{extra}\"}},{{\"$status");
-            let rendered: Value = serde_json::from_slice(&template.render(&facts(&path), None)).unwrap();
+            let rendered: Value = serde_json::from_slice(&template.render(&facts(&path, &Clock::system()), None)).unwrap();
             prop_assert_eq!(rendered, json!({ "path": path.clone(), "text": format!("at {path}!") }));
         }
     }

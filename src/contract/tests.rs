@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::header::WWW_AUTHENTICATE;
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 
 use super::*;
-use crate::{authz::PathError, jwt::InvalidToken, rejection::BadRequest};
+use crate::{authz::PathError, clock::Timestamp, jwt::InvalidToken, rejection::BadRequest};
 
 fn rejections() -> [(Reason, Rejection); 13] {
     let retry_after = Duration::from_millis(1500);
@@ -28,7 +28,8 @@ fn rejections() -> [(Reason, Rejection); 13] {
 }
 
 fn render(dialect: Dialect, rejection: &Rejection) -> (u16, String, String, Option<String>) {
-    let facts = Facts { path: "/plants", request_id: "r-1", now: Timestamp::from_secs(1_765_536_322) };
+    let clock = Clock::manual(Timestamp::from_secs(1_765_536_322));
+    let facts = Facts { path: "/plants", request_id: "r-1", clock: &clock };
     let response = Contract::new(dialect).render(rejection, &facts);
     let text = |name: http::HeaderName| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let body = String::from_utf8(response.body().to_vec()).unwrap();
@@ -147,13 +148,15 @@ fn a_head_that_is_too_large_is_told_from_a_body() {
         assert_eq!(render(preset.dialect(), &Rejection::TooLarge(TooLarge::Body)).0, 413);
     }
     let own = Dialect::from_table(&"too_large = { status = 400 }".parse().unwrap()).unwrap();
-    let facts = Facts { path: "/", request_id: "", now: Timestamp::default() };
+    let clock = Clock::manual(Timestamp::default());
+    let facts = Facts { path: "/", request_id: "", clock: &clock };
     assert_eq!(Contract::new(own).render(&Rejection::TooLarge(TooLarge::Head), &facts).status(), 400);
 }
 
 #[test]
 fn retry_after_is_in_whole_seconds_and_never_too_early() {
-    let facts = Facts { path: "/", request_id: "", now: Timestamp::default() };
+    let clock = Clock::manual(Timestamp::default());
+    let facts = Facts { path: "/", request_id: "", clock: &clock };
     let contract = Contract::new(Dialect::default());
     for (reason, rejection) in rejections() {
         let response = contract.render(&rejection, &facts);

@@ -99,6 +99,7 @@ impl Connection {
         if !self.read_anything.replace(true) {
             self.http_2.set(bytes.starts_with(b"PRI"));
         }
+        // The rest of an unwanted body counts as the start of a head too: it may not take longer than one.
         if self.in_flight.get() == 0 && !self.http_2.get() && self.head_since.get().is_none() {
             self.head_since.set(Some(Instant::now()));
         }
@@ -143,7 +144,9 @@ pub(super) async fn supervise(
 ) {
     let mut serving = pin!(serving);
     let mut timer = pin!(sleep_until(Instant::now() + limits.header_timeout));
-    let mut drain = pin!(async move {
+    // Whoever drains waits for the last receiver to go: this one stays until the connection has ended.
+    let _open = draining.clone();
+    let mut drain = pin!(async {
         let _ = draining.wait_for(|draining| *draining).await;
     });
     let mut phase = Phase::Serving;

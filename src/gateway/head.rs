@@ -102,10 +102,10 @@ fn is_port(text: &[u8]) -> bool {
 fn check_framing(headers: &HeaderMap) -> Result<(), BadRequest> {
     let refuse = |what: &str| Err(BadRequest::Body(what.to_owned()));
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    if let Some(length) = lengths.next() {
-        if lengths.next().is_some() || length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit) {
-            return refuse("its Content-Length is not one number");
-        }
+    if let Some(length) = lengths.next()
+        && (lengths.next().is_some() || length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit))
+    {
+        return refuse("its Content-Length is not one number");
     }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
@@ -222,6 +222,22 @@ mod tests {
         ] {
             let refusal = verdict(&request("POST", "/", Version::HTTP_11, fields)).unwrap_err();
             assert!(matches!(refusal, Rejection::BadRequest(BadRequest::Body(_))), "{fields:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_host_that_is_accepted_is_an_authority_without_userinfo(text in "[a-z0-9:.@\\[\\]%/_-]{0,20}") {
+            if is_host(text.as_bytes()) {
+                let authority: http::uri::Authority = text.parse().unwrap();
+                proptest::prop_assert!(!authority.host().is_empty() && !text.contains('@'));
+                proptest::prop_assert_eq!(text.ends_with(authority.host()), authority.port().is_none());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_host_or_are_not(bytes: Vec<u8>) {
+            is_host(&bytes);
         }
     }
 }

@@ -84,6 +84,24 @@ const CURRENT: &str = "current.jwk";
 /// # Errors
 /// See [`KeysError`].
 pub fn open(issuer: &Issuer) -> Result<IssuerKeys, KeysError> {
+    load(issuer, open_or_make)
+}
+
+/// The keys of an issuer; `None` if it makes its own and has not done so yet. Nothing is created.
+///
+/// # Errors
+/// See [`KeysError`].
+pub fn find(issuer: &Issuer) -> Result<Option<IssuerKeys>, KeysError> {
+    match load(issuer, read) {
+        Err(KeysError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        keys => keys.map(Some),
+    }
+}
+
+/// How a private key is had from its file.
+type ReadKey = fn(&Path, &Issuer) -> Result<SigningKey, KeysError>;
+
+fn load(issuer: &Issuer, private: ReadKey) -> Result<IssuerKeys, KeysError> {
     match &issuer.keys {
         KeySource::Fixed(keys) => Ok(IssuerKeys { verifying: keys.clone(), signing: None }),
         KeySource::Secret { secret, weak, keys } => {
@@ -91,11 +109,11 @@ pub fn open(issuer: &Issuer) -> Result<IssuerKeys, KeysError> {
             Ok(IssuerKeys { verifying: keys.clone(), signing })
         }
         KeySource::GeneratedSecret(path) => {
-            let key = open_or_make(path, issuer)?;
+            let key = private(path, issuer)?;
             let verifying = key_set(vec![key.verifying_key().clone()], path)?;
             Ok(IssuerKeys { verifying, signing: Some(key) })
         }
-        KeySource::SigningKeys(folder) => open_folder(folder, issuer),
+        KeySource::SigningKeys(folder) => open_folder(folder, issuer, private),
     }
 }
 
@@ -106,8 +124,8 @@ fn secret_key(issuer: &Issuer, secret: &Secret, weak: bool) -> Result<Option<Sig
     key.map(Some).map_err(|error| KeysError::Secret { issuer: issuer.name.clone(), error })
 }
 
-fn open_folder(folder: &Path, issuer: &Issuer) -> Result<IssuerKeys, KeysError> {
-    let current = open_or_make(&folder.join(CURRENT), issuer)?;
+fn open_folder(folder: &Path, issuer: &Issuer, private: ReadKey) -> Result<IssuerKeys, KeysError> {
+    let current = private(&folder.join(CURRENT), issuer)?;
     let mut keys: Vec<VerifyingKey> = vec![current.verifying_key().clone()];
     let io = |error| KeysError::Io { path: folder.to_owned(), error };
     for entry in fs::read_dir(folder).map_err(io)? {
@@ -211,6 +229,19 @@ mod tests {
         let keys = open(&issuer).unwrap();
         assert_eq!(keys.verifying.keys().len(), 2);
         assert_ne!(keys.signing.unwrap().key_id(), old.key_id());
+    }
+
+    #[test]
+    fn looking_for_keys_makes_none() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = state.path().join("keys");
+        let issuer = issuer(Algorithm::Es256, KeySource::SigningKeys(folder.clone()));
+        assert!(find(&issuer).unwrap().is_none());
+        assert!(!folder.exists());
+        let made = open(&issuer).unwrap().signing.unwrap();
+        assert_eq!(find(&issuer).unwrap().unwrap().signing.unwrap().key_id(), made.key_id());
+        fs::write(folder.join(CURRENT), "garbage").unwrap();
+        assert!(matches!(find(&issuer), Err(KeysError::Key { .. })));
     }
 
     #[test]

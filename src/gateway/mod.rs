@@ -1,7 +1,7 @@
 //! The running gateway: listeners, workers, and the way of a request.
 //!
-//! [`run`] binds everything, starts one [`worker`] a core, the [`admin`] listener and waits for the signal to
-//! [drain](drain). What a request goes through stands in [`stack`], top to bottom. What may change while the gateway
+//! [`run()`] binds everything, starts one worker a core, the [`admin`] listener and waits for the signal to
+//! [`drain`]. What a request goes through stands in `stack.rs`, top to bottom. What may change while the gateway
 //! runs is one [`Snapshot`], swapped whole.
 
 pub mod admin;

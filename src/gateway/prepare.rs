@@ -10,7 +10,7 @@ use crate::{
     authn::{Authenticator, AuthenticatorError, IssuerSettings, KeySource, Vocabulary},
     authz::{RouteError, Routes},
     clock::Clock,
-    config::{Config, Server, Upstream},
+    config::{Config, Issuer, Server, Upstream},
     contract::Contract,
     proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
 };
@@ -52,7 +52,8 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let routes =
         Routes::build(config.routes.clone(), &config.ownerships, &mut vocabulary).map_err(PrepareError::Routes)?;
     let contract = Contract::new(config.dialect.clone());
-    let authenticator = authenticator(config, vocabulary, &contract, clock)?;
+    let keys = |issuer: &Issuer| keys::open(issuer).map(|keys| KeySource::known(keys.verifying));
+    let authenticator = authenticator(config, vocabulary, &contract, clock, keys)?;
     let (upstreams, echo) = upstreams(&config.upstreams).map_err(PrepareError::Echo)?;
     let identity = &config.identity_headers;
     let authorization =
@@ -77,11 +78,16 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     Ok(Prepared { settings, snapshot, echo })
 }
 
-fn authenticator(
+/// What decides who is calling, with the keys that `keys` gives for each issuer.
+///
+/// # Errors
+/// [`PrepareError::Keys`] and [`PrepareError::Issuers`].
+pub fn authenticator(
     config: &Config,
     vocabulary: Vocabulary,
     contract: &Contract,
     clock: &Clock,
+    keys: impl Fn(&Issuer) -> Result<KeySource, KeysError>,
 ) -> Result<Authenticator, PrepareError> {
     let mut builder = Authenticator::builder()
         .vocabulary(vocabulary)
@@ -92,10 +98,9 @@ fn authenticator(
         .token_bytes(config.limits.token_bytes)
         .clock(clock.clone());
     for issuer in &config.issuers {
-        let keys = keys::open(issuer)?;
         builder = builder.issuer(IssuerSettings {
             name: issuer.name.clone(),
-            keys: Arc::new(KeySource::known(keys.verifying)),
+            keys: Arc::new(keys(issuer)?),
             algorithms: issuer.algorithms.clone(),
             expectations: issuer.expectations.clone(),
             permissions: issuer.permissions.clone(),

@@ -8,25 +8,21 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use http::{HeaderMap, Request, Response, header};
-use http_body_util::BodyExt;
+use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{body::Answer, connection::Connection, head, metrics::WorkerMetrics, snapshot::Snapshot};
 use crate::{
     authn::{AuthnError, Principal},
     authz::{Access, Match, Permit, policy::permit},
     contract::Facts,
-    proxy::{Body, Context, Upstreams, forward},
+    proxy::{Body, Context, Upstreams, forward, upload::discard},
     rejection::{Reason, Rejection},
 };
 
 /// When a client that found the gateway too busy should come again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// How much of a refused request's body is read so that the client gets to see the refusal: bytes, and time.
-const DISCARDED_BYTES: usize = 1024 * 1024;
-const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// What one worker needs to answer requests.
 pub(super) struct Stack {
@@ -78,7 +74,8 @@ impl Stack {
         let answered = if admitted {
             pass(request, connection, &current).await
         } else {
-            refuse(request, Rejection::Overloaded { retry_after: TRY_AGAIN }.into())
+            discard(request);
+            Err(Rejection::Overloaded { retry_after: TRY_AGAIN }.into())
         };
         let response = match answered {
             Ok(response) => {
@@ -89,7 +86,7 @@ impl Stack {
                 self.metrics.refused(&rejection, started.elapsed());
                 let id = self.ids.next();
                 log(&rejection, rule.as_deref(), &method, target.path(), &id);
-                let facts = Facts { path: target.path(), request_id: &id, now: current.snapshot.clock.now() };
+                let facts = Facts { path: target.path(), request_id: &id, clock: &current.snapshot.clock };
                 current.snapshot.contract.render(&rejection, &facts).map(Body::from)
             }
         };
@@ -116,7 +113,10 @@ async fn pass(
     let snapshot = &*current.snapshot;
     let permit = match decide(&request, snapshot) {
         Ok(permit) => permit,
-        Err(refusal) => return refuse(request, refusal),
+        Err(refusal) => {
+            discard(request);
+            return Err(refusal);
+        }
     };
     let rule = Arc::clone(permit.rule());
     let context = Context {
@@ -152,27 +152,6 @@ fn authenticate(
             Err(AuthnError::NotAuthenticated) => Ok(None),
             known => known.map(Some),
         },
-    }
-}
-
-/// Refuses, and reads a little of the body that nobody wants: a connection that is closed with bytes unread is reset,
-/// and the client may lose the answer. A client that asked before sending its body gets no leave to send it.
-fn refuse(request: Request<Incoming>, refusal: Refusal) -> Result<Response<Body>, Refusal> {
-    let asks_first = request.headers().contains_key(header::EXPECT);
-    let body = request.into_body();
-    if !asks_first && !http_body::Body::is_end_stream(&body) {
-        tokio::task::spawn_local(timeout(DISCARD_TIME, discard(body)));
-    }
-    Err(refusal)
-}
-
-async fn discard(mut body: Incoming) {
-    let mut left = DISCARDED_BYTES;
-    while let Some(Ok(frame)) = body.frame().await {
-        match left.checked_sub(frame.data_ref().map_or(0, bytes::Bytes::len)) {
-            Some(rest) => left = rest,
-            None => return,
-        }
     }
 }
 

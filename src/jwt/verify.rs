@@ -23,17 +23,9 @@ impl<'t> UnverifiedToken<'t> {
     /// # Errors
     /// What is wrong with its form, or with the type of a claim.
     pub fn parse(token: &'t str, max_bytes: usize) -> Result<Self, InvalidToken> {
-        if token.len() > max_bytes {
-            return Err(InvalidToken::TooLong { limit: max_bytes });
-        }
-        let (header, rest) = token.split_once('.').ok_or(InvalidToken::NotThreeParts)?;
-        let (payload, signature) = rest.split_once('.').ok_or(InvalidToken::NotThreeParts)?;
-        if signature.contains('.') {
-            return Err(InvalidToken::NotThreeParts);
-        }
+        let Parts { header, payload, signature, signed } = Parts::split(token, max_bytes)?;
         let header = Header::parse(decode(Part::Header, header)?)?;
         let claims = Claims::parse(decode(Part::Payload, payload)?)?;
-        let signed = &token[..token.len() - signature.len() - 1];
         let signature = decode(Part::Signature, signature)?;
         Ok(Self { header, claims, signed, signature })
     }
@@ -55,18 +47,45 @@ impl<'t> UnverifiedToken<'t> {
     /// # Errors
     /// [`InvalidToken::AlgorithmMismatch`] or [`InvalidToken::BadSignature`].
     pub fn verify_signature(self, key: &VerifyingKey) -> Result<SignedToken, InvalidToken> {
-        let header = self.header.algorithm();
-        if header != key.algorithm() {
-            return Err(InvalidToken::AlgorithmMismatch { header, key: key.algorithm() });
-        }
-        if !key.has_signed(self.signed.as_bytes(), &self.signature) {
-            return Err(InvalidToken::BadSignature);
-        }
+        prove(&self.header, key, self.signed, &self.signature)?;
         Ok(SignedToken { header: self.header, claims: self.claims })
     }
 }
 
-fn decode(part: Part, text: &str) -> Result<Vec<u8>, InvalidToken> {
+/// The three parts of the compact serialization (RFC 7515 §7.1), as they came.
+pub(super) struct Parts<'t> {
+    pub(super) header: &'t str,
+    pub(super) payload: &'t str,
+    pub(super) signature: &'t str,
+    /// What the signature is over: header, dot and payload.
+    pub(super) signed: &'t str,
+}
+
+impl<'t> Parts<'t> {
+    pub(super) fn split(token: &'t str, max_bytes: usize) -> Result<Self, InvalidToken> {
+        if token.len() > max_bytes {
+            return Err(InvalidToken::TooLong { limit: max_bytes });
+        }
+        let (header, rest) = token.split_once('.').ok_or(InvalidToken::NotThreeParts)?;
+        let (payload, signature) = rest.split_once('.').ok_or(InvalidToken::NotThreeParts)?;
+        if signature.contains('.') {
+            return Err(InvalidToken::NotThreeParts);
+        }
+        let signed = &token[..token.len() - signature.len() - 1];
+        Ok(Self { header, payload, signature, signed })
+    }
+}
+
+/// That `key` has made `signature` over `signed`, and is for the header's algorithm.
+pub(super) fn prove(header: &Header, key: &VerifyingKey, signed: &str, signature: &[u8]) -> Result<(), InvalidToken> {
+    let algorithm = header.algorithm();
+    if algorithm != key.algorithm() {
+        return Err(InvalidToken::AlgorithmMismatch { header: algorithm, key: key.algorithm() });
+    }
+    key.has_signed(signed.as_bytes(), signature).then_some(()).ok_or(InvalidToken::BadSignature)
+}
+
+pub(super) fn decode(part: Part, text: &str) -> Result<Vec<u8>, InvalidToken> {
     base64url::decode(text).filter(|bytes| !bytes.is_empty()).ok_or(InvalidToken::Encoding(part))
 }
 

@@ -1,4 +1,4 @@
-//! The gate inside a Rust service: a tower [`Layer`](tower_layer::Layer).
+//! The gate inside a Rust service: a tower [`Layer`].
 //!
 //! For each request, in this order:
 //!

@@ -50,6 +50,6 @@ pub(super) struct ContractWriter {
 impl RefusalWriter for ContractWriter {
     fn write(&self, rejection: &Rejection, asked: &Asked<'_>) -> Response<Bytes> {
         let request_id = asked.headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-        self.contract.render(rejection, &Facts { path: asked.uri.path(), request_id, now: self.clock.now() })
+        self.contract.render(rejection, &Facts { path: asked.uri.path(), request_id, clock: &self.clock })
     }
 }

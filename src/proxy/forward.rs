@@ -21,7 +21,7 @@ use super::{
     Body, ManagedHeaders, Peer, Upstreams, hop_by_hop,
     pool::{Lease, Pool},
     rewrite,
-    upload::{Progress, Upload, UploadError},
+    upload::{self, Progress, Upload, UploadError},
     upstream::{Counter, Upstream},
 };
 use crate::{
@@ -59,10 +59,11 @@ pub async fn forward(
         .get(permit.rule().upstream())
         .ok_or_else(|| Rejection::UpstreamUnreachable("the rule's upstream is not configured".to_owned()))?;
     if content_length(request.headers()).is_some_and(|length| length > context.body_bytes) {
+        upload::discard(request);
         return Err(Rejection::TooLarge(TooLarge::Body));
     }
     let progress = Progress::new();
-    let request = prepare(&permit, request, context, &progress)?;
+    let request = prepare(&permit, request, context, upstream, &progress)?;
     send(request, upstream, &progress).await
 }
 
@@ -75,6 +76,7 @@ fn prepare(
     permit: &Permit,
     request: Request<Incoming>,
     context: &Context<'_>,
+    upstream: &Upstream,
     progress: &Rc<Progress>,
 ) -> Result<Request<Upload>, Rejection> {
     let (mut parts, incoming) = request.into_parts();
@@ -87,6 +89,13 @@ fn prepare(
     }
     let identity = permit.principal().map(|principal| principal.identity()).unwrap_or_default();
     rewrite::request(&mut parts.headers, parts.version, context.peer, context.managed, identity);
+    if !parts.headers.contains_key(header::HOST)
+        && let Some(server) = upstream.settings().servers.first()
+        && let Ok(host) = header::HeaderValue::from_str(server.as_str())
+    {
+        // HTTP/1.0 may do without; HTTP/1.1 may not.
+        parts.headers.insert(header::HOST, host);
+    }
     parts.uri = origin_form(parts.uri)?;
     parts.version = Version::HTTP_11;
     let upload = Upload::new(incoming, context.body_bytes, context.stall_limit, Rc::clone(progress));

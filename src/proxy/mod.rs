@@ -3,10 +3,10 @@
 //! 1. Fields that belong to one connection are removed ([`hop_by_hop`]), then the ones that tell where a request came
 //!    from ([`forwarded`]), then every spelling of the identity headers ([`identity`]).
 //! 2. Ours are set: `X-Forwarded-*` always, the identity headers if the request has a principal.
-//! 3. A connection is taken from the worker's own pool ([`pool`]), or made.
+//! 3. A connection is taken from the worker's own pool, or made.
 //! 4. Bodies stream both ways; nothing is buffered beyond what is on its way.
 //!
-//! A request gets here with a [`Permit`](crate::authz::Permit) or not at all ([`forward`]).
+//! A request gets here with a [`Permit`](crate::authz::Permit) or not at all ([`forward()`]).
 
 pub mod body;
 pub mod forward;

@@ -201,4 +201,23 @@ mod tests {
         let headers = rewritten(&fields, Version::HTTP_2, &[], AuthorizationHeader::Keep);
         assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_spelling_of_an_identity_header_gets_through(
+            name in "[xX][-_.]([uU][sS][eE][rR]|user)[-_.][iI][dD]",
+            others in proptest::collection::vec(("[a-z][a-z0-9_.-]{0,40}", "[ -~]{0,20}"), 0..20),
+            connection in "[ -~]{0,40}",
+        ) {
+            let mut fields = vec![(name.as_str(), "root"), ("connection", connection.as_str())];
+            fields.extend(others.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            let headers = rewritten(&fields, Version::HTTP_11, &[], AuthorizationHeader::Keep);
+            for (name, value) in &headers {
+                let folded: Vec<u8> = name.as_str().bytes().map(identity::fold).collect();
+                proptest::prop_assert!(folded != b"x-user-id" || value == "alice", "{name}: {value:?}");
+                proptest::prop_assert!(!hop_by_hop::is_hop_by_hop(name.as_str()), "{name}");
+            }
+            proptest::prop_assert_eq!(&headers["x-forwarded-for"], "192.0.2.7");
+        }
+    }
 }

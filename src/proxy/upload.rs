@@ -3,6 +3,8 @@
 //! 1. More bytes than the limit: the body fails, which aborts the request to the upstream.
 //! 2. No byte from the client for the stall limit: the body fails.
 //! 3. Trailers are left out: they could add fields that were stripped from the head (RFC 9110 §6.5.1 allows it).
+//! 4. A little of what nobody wants any more is still read ([`discard`]): a connection that is closed with bytes
+//!    unread is reset, and the client may lose the answer.
 
 use std::{
     cell::Cell,
@@ -13,9 +15,15 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{Request, header::EXPECT};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout};
+
+/// How much of an unwanted body is read: bytes, and time.
+const DISCARDED_BYTES: usize = 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// Why a request's body did not get to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +71,8 @@ pub(super) enum Upload {
 
 #[derive(Debug)]
 pub(super) struct Streaming {
-    incoming: Incoming,
+    /// Gone when the body has failed.
+    incoming: Option<Incoming>,
     progress: Rc<Progress>,
     remaining: u64,
     stall_limit: Duration,
@@ -76,14 +85,17 @@ impl Upload {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
-        Self::Streaming(Streaming { incoming, progress, remaining: limit, stall_limit, stall: None })
+        Self::Streaming(Streaming { incoming: Some(incoming), progress, remaining: limit, stall_limit, stall: None })
     }
 }
 
 impl Streaming {
-    fn fail(&self, error: UploadError) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+    fn fail(&mut self, error: UploadError) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         self.progress.waits_for_client.set(false);
         self.progress.failure.set(Some(error));
+        if let (Some(incoming), UploadError::TooLarge) = (self.incoming.take(), error) {
+            discard_body(incoming);
+        }
         Poll::Ready(Some(Err(error)))
     }
 
@@ -107,7 +119,8 @@ impl Streaming {
     }
 
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        let frame = match Pin::new(&mut self.incoming).poll_frame(context) {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let frame = match Pin::new(incoming).poll_frame(context) {
             Poll::Pending => return self.wait(context),
             Poll::Ready(frame) => frame,
         };
@@ -140,14 +153,38 @@ impl Body for Upload {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Streaming(streaming) => streaming.incoming.is_end_stream(),
+            Self::Streaming(streaming) => streaming.incoming.as_ref().is_some_and(Body::is_end_stream),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Streaming(streaming) => streaming.incoming.size_hint(),
+            Self::Streaming(streaming) => streaming.incoming.as_ref().map(Body::size_hint).unwrap_or_default(),
         }
     }
+}
+
+/// Reads a little of the body of a request that was refused. A client that asked before sending its body is given no
+/// leave to send it.
+pub fn discard(request: Request<Incoming>) {
+    if !request.headers().contains_key(EXPECT) {
+        discard_body(request.into_body());
+    }
+}
+
+fn discard_body(mut body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
+    let reading = async move {
+        let mut left = DISCARDED_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    tokio::task::spawn_local(timeout(DISCARD_TIME, reading));
 }

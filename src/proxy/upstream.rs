@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_servers_take_turns() {
-        let servers = ["a:1", "b:2", "c:3"].map(|server| Authority::from_static(server)).to_vec();
+        let servers = ["a:1", "b:2", "c:3"].map(Authority::from_static).to_vec();
         let upstream = Upstream::new(Arc::new(UpstreamSettings::new("default", servers)));
         let order: Vec<_> = (0..4).map(|_| upstream.next_pool().unwrap().server().to_string()).collect();
         assert_eq!(order, ["a:1", "b:2", "c:3", "a:1"]);

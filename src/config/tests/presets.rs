@@ -3,7 +3,7 @@ use std::path::Path;
 use super::{OPEN, assert_mistakes, config, mistakes, read, read_in};
 use crate::{
     authz::Access,
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     config::{Config, KeySource, load},
     contract::{Contract, Facts, Preset},
     jwt::{Algorithm, InvalidToken},
@@ -30,7 +30,8 @@ fn patterns(config: &Config) -> Vec<String> {
 }
 
 fn body(config: &Config, rejection: &Rejection) -> String {
-    let facts = Facts { path: "/", request_id: "1", now: Timestamp::from_secs(0) };
+    let clock = Clock::manual(Timestamp::from_secs(0));
+    let facts = Facts { path: "/", request_id: "1", clock: &clock };
     String::from_utf8(Contract::new(config.dialect.clone()).render(rejection, &facts).body().to_vec()).unwrap()
 }
 

@@ -1,0 +1,105 @@
+//! The configuration of a command: the file that is named, `gateway.toml` here, or the one that is built in.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    failure::Failure,
+    terminal::{BOLD, complain, quoted},
+};
+use crate::{
+    authn::{Authenticator, KeySource, Vocabulary},
+    authz::Routes,
+    clock::Clock,
+    config::{self, Config, Diagnostics},
+    contract::Contract,
+    gateway::{PrepareError, keys, prepare},
+};
+
+const DEFAULT: &str = "gateway.toml";
+/// The file that ships with the program, so that it works wherever it is started.
+const BUILT_IN: &str = include_str!("../../gateway.toml");
+
+/// A configuration, and where it comes from.
+#[derive(Debug)]
+pub(super) struct Configuration {
+    pub(super) config: Config,
+    pub(super) source: Source,
+    warnings: Diagnostics,
+}
+
+#[derive(Debug)]
+pub(super) enum Source {
+    /// `--config`.
+    Given(PathBuf),
+    /// `gateway.toml` in the working directory.
+    Default,
+    /// There is no `gateway.toml`.
+    BuiltIn,
+}
+
+impl Configuration {
+    /// The file that is `given`, or the default one; if that is not there, the built-in one.
+    pub(super) fn load(given: Option<&Path>) -> Result<Self, Failure> {
+        let missing = fs::symlink_metadata(DEFAULT).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if given.is_some() || !missing {
+            return Self::load_file(given);
+        }
+        complain(&format!("{BOLD}note{BOLD:#}: there is no {DEFAULT} here; the built-in one is used"));
+        let loaded = config::parse(BUILT_IN, "gateway.toml (built in)", Path::new(""), &environment)?;
+        Ok(Self { config: loaded.config, warnings: loaded.warnings, source: Source::BuiltIn })
+    }
+
+    /// The file that is `given`, or the default one.
+    pub(super) fn load_file(given: Option<&Path>) -> Result<Self, Failure> {
+        let loaded = config::load(given.unwrap_or(Path::new(DEFAULT)), &environment)?;
+        let source = given.map_or(Source::Default, |path| Source::Given(path.to_owned()));
+        Ok(Self { config: loaded.config, warnings: loaded.warnings, source })
+    }
+
+    /// Prints what is odd about it.
+    pub(super) fn warn(&self) {
+        if !self.warnings.is_empty() {
+            complain(&self.warnings.render(true));
+        }
+    }
+
+    /// What to call it.
+    pub(super) fn name(&self) -> String {
+        match &self.source {
+            Source::Given(path) => path.display().to_string(),
+            Source::Default => DEFAULT.to_owned(),
+            Source::BuiltIn => "built in, because there is no gateway.toml here".to_owned(),
+        }
+    }
+
+    /// This program with this configuration and `command`, to be pasted into a shell.
+    pub(super) fn command_line(&self, command: &str) -> String {
+        let program = std::env::args_os().next().map_or_else(|| "bearergate".into(), |name| name.display().to_string());
+        match &self.source {
+            Source::Given(path) => {
+                format!("{} {command} --config {}", quoted(&program), quoted(&path.display().to_string()))
+            }
+            Source::Default | Source::BuiltIn => format!("{} {command}", quoted(&program)),
+        }
+    }
+
+    /// What decides who is calling, with the keys that are there: none is made.
+    pub(super) fn authenticator(&self, clock: &Clock) -> Result<Authenticator, Failure> {
+        let config = &self.config;
+        let mut vocabulary = Vocabulary::default();
+        Routes::build(config.routes.clone(), &config.ownerships, &mut vocabulary).map_err(PrepareError::Routes)?;
+        let contract = Contract::new(config.dialect.clone());
+        let authenticator = prepare::authenticator(config, vocabulary, &contract, clock, |issuer| {
+            let keys = keys::find(issuer)?;
+            Ok(keys.map_or_else(KeySource::pending, |keys| KeySource::known(keys.verifying)))
+        });
+        Ok(authenticator?)
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

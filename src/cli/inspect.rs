@@ -1,0 +1,155 @@
+//! `token inspect`: what is in a token, check by check whether the gateway would accept it, and what it would answer.
+//!
+//! The verification itself reports how far the token came ([`Authenticator::explain`]), so what is said here is what
+//! would happen. What a broken token seems to say is shown as far as it can be read; nothing of it is proven.
+
+mod checks;
+mod contents;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+
+use self::checks::{Trace, detail_of};
+use super::{
+    configuration::Configuration,
+    failure::Failure,
+    presented,
+    terminal::{BAD, BOLD, FAINT, GOOD, print, shown},
+    times,
+};
+use crate::{
+    authn::{Authenticator, AuthnError, Principal},
+    clock::{Clock, Timestamp},
+    config::Config,
+    contract::{Contract, Facts},
+    jwt::InvalidToken,
+    rejection::Rejection,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The token, or a whole `Bearer …`; without this, or with -, standard input.
+    token: Option<String>,
+    /// Judge as if it were another time: RFC 3339, or seconds since 1970.
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    at: Option<Timestamp>,
+}
+
+pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<ExitCode, Failure> {
+    let clock = options.at.map_or_else(Clock::system, Clock::manual);
+    let credentials = Credentials::of(&presented::text(options.token.as_deref())?);
+    let authenticator = configuration.authenticator(&clock)?;
+    let mut trace = Trace::default();
+    let outcome = credentials.explain(&authenticator, &mut trace);
+
+    let (config, now) = (&configuration.config, clock.now());
+    let mut text = contents::show(credentials.token(), now);
+    text.push_str(&format!("{BOLD}Checks{BOLD:#}"));
+    if !trace.is_signed() && trace.is_read() {
+        text.push_str(&format!(" {FAINT}(what an unproven token says, anyone may have written){FAINT:#}"));
+    }
+    text.push('\n');
+    text.push_str(&trace.lines(&outcome, config, now));
+    text.push('\n');
+    text.push_str(&match &outcome {
+        Ok(principal) => accepted(principal, config, now),
+        Err(error) => refused(error, config, &clock),
+    });
+    print(&text)?;
+    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The value of an `Authorization` field.
+struct Credentials(String);
+
+impl Credentials {
+    /// A field as `curl -v` shows it, its value, or a token alone.
+    fn of(text: &str) -> Self {
+        let value = match text.split_once(':') {
+            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => value.trim_start(),
+            _ => text,
+        };
+        let has_scheme = value.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        Self(if has_scheme { value.to_owned() } else { format!("Bearer {value}") })
+    }
+
+    fn token(&self) -> &str {
+        self.0.split_once(' ').map_or("", |(_, token)| token.trim_start())
+    }
+
+    fn explain(&self, authenticator: &Authenticator, trace: &mut Trace) -> Result<Principal, AuthnError> {
+        let mut headers = HeaderMap::new();
+        // What no header can hold, no request can carry.
+        let value = HeaderValue::from_str(&self.0).map_err(|_| InvalidToken::NotAToken)?;
+        headers.insert(AUTHORIZATION, value);
+        authenticator.explain(&headers, |passed| trace.note(passed))
+    }
+}
+
+fn accepted(principal: &Principal, config: &Config, now: Timestamp) -> String {
+    let subject = principal.subject().map_or_else(|| "nobody in particular".to_owned(), shown);
+    let left = times::rounded(principal.expires_at().since(now));
+    let left = left.map_or_else(String::new, |left| format!(", for {left} more"));
+    let mut text = format!(
+        "{GOOD}The gateway accepts this token{GOOD:#}: it is {subject}'s, from issuer `{}`{left}.\n",
+        principal.issuer()
+    );
+    let granted = permissions(config).filter(|name| principal.has_permission(name)).collect::<Vec<_>>();
+    let asked = permissions(config).count();
+    if asked > 0 {
+        let granted = if granted.is_empty() { "none".to_owned() } else { granted.join(", ") };
+        text.push_str(&format!("  Of the {asked} permissions that routes ask for it grants: {granted}\n"));
+    }
+    for (name, value) in principal.identity() {
+        let value = shown(&String::from_utf8_lossy(value.as_bytes()));
+        text.push_str(&format!("  The upstream is told {name}: {value}\n"));
+    }
+    text
+}
+
+/// What routes ask for, each name once.
+fn permissions(config: &Config) -> impl Iterator<Item = &str> {
+    let names = config.routes.iter().flat_map(|route| route.permissions.iter().chain(&route.any_permission));
+    let names: std::collections::BTreeSet<&str> = names.map(String::as_str).collect();
+    names.into_iter()
+}
+
+fn refused(error: &AuthnError, config: &Config, clock: &Clock) -> String {
+    let rejection = Rejection::from(error.clone());
+    let response =
+        Contract::new(config.dialect.clone()).render(&rejection, &Facts { path: "/", request_id: "inspected", clock });
+    let mut text = format!(
+        "{BAD}The gateway refuses this token{BAD:#}: {}, because {}.\n\
+         A client that sends it to a route which asks for one gets {}",
+        rejection.reason(),
+        detail_of(error),
+        response.status()
+    );
+    for (name, value) in response.headers() {
+        text.push_str(&format!("\n  {name}: {}", shown(&String::from_utf8_lossy(value.as_bytes()))));
+    }
+    let body = String::from_utf8_lossy(response.body());
+    if !body.is_empty() {
+        text.push_str(&format!("\n  {}", shown(&body)));
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_taken_with_and_without_what_stands_before_it() {
+        for text in
+            ["a.b.c", "Bearer a.b.c", "bearer  a.b.c", "Authorization: Bearer a.b.c", "authorization:Bearer a.b.c"]
+        {
+            assert_eq!(Credentials::of(text).token(), "a.b.c", "{text}");
+        }
+        assert_eq!(Credentials::of("bearer a").0, "bearer a", "an API may take the scheme exactly");
+        assert_eq!(Credentials::of("a b").0, "Bearer a b");
+    }
+}

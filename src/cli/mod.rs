@@ -1,0 +1,121 @@
+//! The command line: one file a command.
+//!
+//! What a command has to say goes to stdout, everything else (warnings, logs, errors) to stderr. Colours and tables are
+//! for a terminal; what is piped is plain text. Nobody reading any more is no error.
+//!
+//! The process ends with 0, or
+//!
+//! - 1: something failed; or the answer is no (`token inspect`, `jws verify`).
+//! - 2: the command line is wrong.
+//! - 78: the configuration is missing, unreadable or wrong (`EX_CONFIG` of sysexits.h).
+
+mod banner;
+mod check;
+mod completions;
+mod configuration;
+mod draft;
+mod example;
+mod failure;
+mod inspect;
+mod jws;
+mod logging;
+mod mint;
+mod presented;
+mod routes;
+mod run;
+mod terminal;
+mod times;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use self::{configuration::Configuration, failure::Failure};
+
+/// An authentication gateway for HTTP APIs.
+///
+/// Verifies Bearer tokens, answers in the API's own words, and forwards what is allowed.
+#[derive(Debug, Parser)]
+#[command(name = "bearergate", version, max_term_width = 100)]
+struct Arguments {
+    /// The configuration; without this, gateway.toml here, or the built-in one if there is none.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the gateway; the same as no command.
+    Run,
+    /// Say whether the configuration is fine, and create nothing.
+    Check,
+    /// Show every route, and what it asks for.
+    Routes(routes::Options),
+    /// Make tokens, and explain them.
+    #[command(subcommand)]
+    Token(Token),
+    /// JSON Web Signatures.
+    #[command(subcommand)]
+    Jws(Jws),
+    /// Print a completion script for a shell.
+    Completions(completions::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum Token {
+    /// Make a token that an issuer of the configuration accepts, and print it.
+    Mint(mint::Options),
+    /// Show what is in a token, and say check by check whether the gateway would accept it.
+    ///
+    /// Ends with 0 if it would, with 1 if not.
+    Inspect(inspect::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum Jws {
+    /// Say whether a signature is right, and look at nothing else: neither at claims nor at their times.
+    ///
+    /// Ends with 0 if it is, with 1 if not.
+    Verify(jws::Options),
+}
+
+/// Does what the command line of this process says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => {
+            // Help and version come here too. Whoever doesn't read them needn't.
+            let _ = answer.print();
+            return if answer.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    dispatch(&arguments).unwrap_or_else(|failure| failure.report())
+}
+
+fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let load = || Configuration::load(arguments.config.as_deref());
+    match arguments.command.as_ref().unwrap_or(&Command::Run) {
+        Command::Run => run::run(&load()?),
+        Command::Check => check::run(&Configuration::load_file(arguments.config.as_deref())?),
+        Command::Routes(options) => routes::run(options, &load()?),
+        Command::Token(Token::Mint(options)) => mint::run(options, &load()?),
+        Command::Token(Token::Inspect(options)) => inspect::run(options, &load()?),
+        Command::Jws(Jws::Verify(options)) => jws::run(options),
+        Command::Completions(options) => completions::run(options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,81 @@
+//! `routes`: every route in the order of the configuration, as a table or as JSON.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    configuration::Configuration,
+    failure::Failure,
+    terminal::{print, table},
+};
+use crate::{authz::RouteSpec, config::Config};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<ExitCode, Failure> {
+    let config = &configuration.config;
+    if options.json {
+        let routes: Vec<Value> = each(config).map(|(pattern, route)| describe(&pattern, route, config)).collect();
+        print(&format!("{:#}\n", Value::from(routes)))?;
+    } else {
+        print(&list(config, usize::MAX))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How many lines [`list`] has at most.
+pub(super) fn count(config: &Config) -> usize {
+    each(config).count()
+}
+
+/// A table of the first `most` routes.
+pub(super) fn list(config: &Config, most: usize) -> String {
+    let rows = each(config).take(most).map(|(pattern, route)| {
+        let (methods, path) = pattern.split_once(' ').unwrap_or(("*", &pattern));
+        let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        vec![
+            methods.to_owned(),
+            path.to_owned(),
+            route.access.as_str().to_owned(),
+            dash(permissions(route)),
+            dash(route.owner.clone().unwrap_or_default()),
+            dash(upstream(route, config).unwrap_or_default().to_owned()),
+        ]
+    });
+    table(&["METHODS", "PATH", "ACCESS", "PERMISSIONS", "OWNER", "UPSTREAM"], rows)
+}
+
+fn each(config: &Config) -> impl Iterator<Item = (String, &RouteSpec)> {
+    config.routes.iter().flat_map(|route| route.patterns.iter().map(move |pattern| (pattern.to_string(), route)))
+}
+
+fn permissions(route: &RouteSpec) -> String {
+    let all = route.permissions.join(", ");
+    let any = route.any_permission.join(" or ");
+    if all.is_empty() || any.is_empty() { all + &any } else { format!("{all}, and {any}") }
+}
+
+fn upstream<'a>(route: &RouteSpec, config: &'a Config) -> Option<&'a str> {
+    config.upstreams.get(route.upstream).map(|upstream| upstream.name.as_str())
+}
+
+fn describe(pattern: &str, route: &RouteSpec, config: &Config) -> Value {
+    let (methods, path) = pattern.split_once(' ').unwrap_or(("*", pattern));
+    json!({
+        "methods": methods,
+        "path": path,
+        "access": route.access.as_str(),
+        "permissions": route.permissions,
+        "any_permission": route.any_permission,
+        "owner": route.owner,
+        "issuers": route.issuers,
+        "upstream": upstream(route, config),
+    })
+}

@@ -1,0 +1,29 @@
+//! `run`: the gateway itself.
+
+use std::{process::ExitCode, sync::Arc};
+
+use arc_swap::ArcSwap;
+
+use super::{banner::Banner, configuration::Configuration, failure::Failure, logging, terminal::print};
+use crate::{
+    clock::Clock,
+    gateway::{self, Prepared},
+};
+
+pub(super) fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
+    configuration.warn();
+    logging::start()?;
+    let clock = Clock::system();
+    // The embedded upstream ends with `echo`.
+    let Prepared { settings, snapshot, echo } = gateway::prepare(&configuration.config, &clock)?;
+    let routes = Arc::clone(&snapshot.routes);
+    let outcome = gateway::run(&settings, Arc::new(ArcSwap::from_pointee(snapshot)), |running| {
+        tracing::info!(address = %running.address(), "listening");
+        let banner = Banner { configuration, routes: &routes, running, now: clock.now() };
+        // A gateway whose banner nobody can see serves all the same.
+        let _ = print(&banner.to_string());
+    });
+    drop(echo);
+    outcome?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,77 @@
+//! Times for people: as a date, and from now.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// `2025-12-12T10:45:22Z, in 59 minutes`.
+pub(super) fn dated(time: Timestamp, now: Timestamp) -> String {
+    format!("{time}, {}", relative(time, now))
+}
+
+/// `in 59 minutes`, `an hour ago`, `now`; rounded down.
+pub(super) fn relative(time: Timestamp, now: Timestamp) -> String {
+    if time > now {
+        return rounded(time.since(now)).map_or_else(|| "now".to_owned(), |span| format!("in {span}"));
+    }
+    rounded(now.since(time)).map_or_else(|| "now".to_owned(), |span| format!("{span} ago"))
+}
+
+/// `59 minutes`, `an hour`; nothing if it is less than a second.
+pub(super) fn rounded(span: Duration) -> Option<String> {
+    const UNITS: [(u64, &str); 5] =
+        [(365 * 86_400, "a year"), (86_400, "a day"), (3600, "an hour"), (60, "a minute"), (1, "a second")];
+    let seconds = span.as_secs();
+    let (unit, one) = UNITS.into_iter().find(|(unit, _)| seconds >= *unit)?;
+    Some(match (seconds / unit, one.split_once(' ')) {
+        (count @ 2.., Some((_, name))) => format!("{count} {name}s"),
+        _ => one.to_owned(),
+    })
+}
+
+/// A point in time as RFC 3339 writes it, or in seconds since 1970.
+pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
+    if let Ok(seconds) = text.parse::<u64>()
+        && seconds <= Timestamp::MAX_SECONDS
+    {
+        return Ok(Timestamp::from_secs(seconds));
+    }
+    let time = text.parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_millisecond()).ok());
+    time.map(Timestamp::from_millis)
+        .ok_or_else(|| "a time is written like 2025-12-12T10:45:22Z, or in seconds since 1970".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_from_now() {
+        let now = Timestamp::from_secs(1_000_000_000);
+        let cases: [(i64, &str); 9] = [
+            (0, "now"),
+            (1, "in a second"),
+            (59, "in 59 seconds"),
+            (3599, "in 59 minutes"),
+            (3600, "in an hour"),
+            (-3600, "an hour ago"),
+            (-7200, "2 hours ago"),
+            (86_400 * 400, "in a year"),
+            (-60, "a minute ago"),
+        ];
+        for (offset, told) in cases {
+            let time = Timestamp::from_secs(1_000_000_000_u64.saturating_add_signed(offset));
+            assert_eq!(relative(time, now), told);
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_as_rfc_3339_and_as_seconds() {
+        assert_eq!(parse("1765536322"), Ok(Timestamp::from_secs(1_765_536_322)));
+        assert_eq!(parse("2025-12-12T10:45:22Z"), Ok(Timestamp::from_secs(1_765_536_322)));
+        assert_eq!(parse("2025-12-12T11:45:22.5+01:00"), Ok(Timestamp::from_millis(1_765_536_322_500)));
+        for wrong in ["", "now", "-1", "1969-01-01T00:00:00Z", "2025-12-12", "99999999999999999999"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

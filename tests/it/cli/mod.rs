@@ -1,0 +1,8 @@
+//! The command line from outside: the real program, its output and how it ends.
+
+mod configuration;
+mod gateway;
+mod jws;
+mod output;
+mod support;
+mod tokens;

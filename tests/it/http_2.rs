@@ -1,0 +1,132 @@
+//! HTTP/2 with prior knowledge in, HTTP/1.1 out.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+use crate::support::{Gateway, Upstream, client::header, token};
+
+type Sender = http2::SendRequest<Full<Bytes>>;
+
+async fn connect(gateway: &Gateway) -> (Sender, tokio::task::JoinHandle<hyper::Result<()>>) {
+    let stream = tokio::net::TcpStream::connect(gateway.running.address()).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+async fn send(sender: &mut Sender, request: http::request::Builder, body: &'static str) -> Response<Incoming> {
+    sender.send_request(request.body(Full::from(body)).unwrap()).await.unwrap()
+}
+
+async fn text(response: Response<Incoming>) -> Bytes {
+    response.into_body().collect().await.unwrap().to_bytes()
+}
+
+#[tokio::test]
+async fn requests_of_http_2_become_requests_of_http_1_1() {
+    let upstream = Upstream::start(|mut line| {
+        while let Some((_, body)) = line.request() {
+            line.send(format!("HTTP/1.1 200 OK\r\nKeep-Alive: x\r\nContent-Length: {}\r\n\r\n", body.len()));
+            line.send(body);
+        }
+    });
+    let gateway = Gateway::before(&upstream);
+    let (mut sender, _connection) = connect(&gateway).await;
+    let request = Request::post("http://api.example.com/a?b=c")
+        .header("authorization", format!("Bearer {}", token("alice")))
+        .header("te", "trailers")
+        .header("cookie", "a=1")
+        .header("cookie", "b=2")
+        .header("x_user_id", "root");
+    let response = send(&mut sender, request, "body").await;
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key("keep-alive"));
+    assert_eq!(text(response).await, "body");
+    let head = upstream.received();
+    assert!(head.starts_with("POST /a?b=c HTTP/1.1\r\n"), "{head}");
+    assert_eq!(header(&head, "host"), Some("api.example.com"));
+    assert_eq!(header(&head, "x-forwarded-host"), Some("api.example.com"));
+    assert_eq!(header(&head, "cookie"), Some("a=1; b=2"));
+    assert_eq!(header(&head, "x-user-id"), Some("alice"));
+    assert!(header(&head, "te").is_none() && !head.contains("root"));
+
+    let refused = send(&mut sender, Request::get("http://api.example.com/a"), "").await;
+    assert_eq!(refused.status(), 401);
+}
+
+#[tokio::test]
+async fn authority_and_host_must_agree() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::before(&upstream);
+    let (mut sender, _connection) = connect(&gateway).await;
+    let two_hosts = Request::get("http://api.example.com/public/x").header("host", "evil.example");
+    assert_eq!(send(&mut sender, two_hosts, "").await.status(), 400);
+    let userinfo = Request::get("http://root@api.example.com/public/x");
+    let answered = sender.send_request(userinfo.body(Full::default()).unwrap()).await;
+    assert!(answered.is_err() || answered.is_ok_and(|response| response.status() == 400));
+    assert_eq!(upstream.connections(), 0);
+    let good = Request::get("http://api.example.com/public/x").header("host", "api.example.com");
+    assert_eq!(text(send(&mut sender, good, "").await).await, "ok");
+}
+
+#[tokio::test]
+async fn streams_of_one_connection_are_served_side_by_side() {
+    let upstream = Upstream::start(|mut line| {
+        let (head, _) = line.request().unwrap();
+        // The first waits until its connection is closed; it never holds the second up.
+        if head.contains("/slow") {
+            line.fill();
+        } else {
+            line.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let gateway = Gateway::before(&upstream);
+    let (mut sender, _connection) = connect(&gateway).await;
+    let slow = sender.send_request(Request::get("http://a/public/slow").body(Full::default()).unwrap());
+    let fast = send(&mut sender, Request::get("http://a/public/fast"), "").await;
+    assert_eq!(text(fast).await, "ok");
+    drop(slow);
+}
+
+#[tokio::test]
+async fn a_truncated_answer_resets_the_stream() {
+    let upstream = Upstream::start(|mut line| {
+        line.request();
+        line.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    });
+    let gateway = Gateway::before(&upstream);
+    let (mut sender, _connection) = connect(&gateway).await;
+    let response = send(&mut sender, Request::get("http://a/public/x"), "").await;
+    assert!(response.into_body().collect().await.is_err());
+}
+
+#[tokio::test]
+async fn a_length_that_is_not_the_bodys_is_refused_and_spoils_no_upstream_connection() {
+    let upstream = Upstream::start(|mut line| {
+        while line.request().is_some() {
+            line.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let gateway = Gateway::before(&upstream);
+    for length in [2, 10] {
+        let (mut sender, _connection) = connect(&gateway).await;
+        let request = Request::post("http://a/public/x").header("content-length", length);
+        let answered = sender.send_request(request.body(Full::from("body")).unwrap()).await;
+        assert!(answered.is_err() || answered.is_ok_and(|response| response.status() == 400), "{length}");
+    }
+    let (mut sender, _connection) = connect(&gateway).await;
+    assert_eq!(text(send(&mut sender, Request::get("http://a/public/x"), "").await).await, "ok");
+}
+
+#[tokio::test]
+async fn a_drain_says_goaway() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::before(&upstream);
+    let (mut sender, connection) = connect(&gateway).await;
+    assert_eq!(text(send(&mut sender, Request::get("http://a/public/x"), "").await).await, "ok");
+    gateway.running.shutdown();
+    connection.await.unwrap().unwrap();
+    assert!(sender.is_closed());
+}

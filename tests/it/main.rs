@@ -1,0 +1,15 @@
+//! The gateway from outside: real sockets, real upstreams, all in this process; and the program itself.
+#![cfg(feature = "gateway")]
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a helper fails the test that uses it")]
+
+mod support;
+
+mod admin;
+mod bodies;
+mod cli;
+mod connections;
+mod drain;
+mod forwarding;
+mod http_2;
+mod smuggling;
+mod upstreams;

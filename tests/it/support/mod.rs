@@ -1,0 +1,138 @@
+//! A gateway in this process, clients that speak raw HTTP, and upstreams that do as they are told.
+
+pub(crate) mod client;
+pub(crate) mod upstream;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use bearergate::{
+    authn::{Authenticator, IdentityHeader, IssuerSettings, KeySource, Vocabulary},
+    authz::{Access, RouteSpec, Routes},
+    clock::{Clock, Timestamp},
+    config::Limits,
+    contract::{Contract, Dialect},
+    gateway::{Running, Settings, Snapshot, start},
+    jwt::{Algorithm, ClaimPath, Expectations, KeySet, SigningKey, sign},
+    proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
+};
+use http::HeaderName;
+use serde_json::json;
+
+pub(crate) use client::Client;
+pub(crate) use upstream::Upstream;
+
+const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes or more";
+/// The manual clock's time.
+const NOW: u64 = 1_765_536_322;
+
+/// A token of `subject` that is good for a minute.
+pub(crate) fn token(subject: &str) -> String {
+    let key = SigningKey::from_secret(Algorithm::Hs256, SECRET).unwrap();
+    let claims = json!({ "sub": subject, "exp": NOW + 60 });
+    sign(&key, None, claims.as_object().unwrap()).unwrap()
+}
+
+/// What a test's gateway is made of.
+pub(crate) struct Setup {
+    pub(crate) upstream: UpstreamSettings,
+    pub(crate) limits: Limits,
+    pub(crate) drain_deadline: Duration,
+    pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
+    pub(crate) workers: usize,
+}
+
+impl Setup {
+    pub(crate) fn new(servers: &[SocketAddr]) -> Self {
+        let servers = servers.iter().map(|address| address.to_string().parse().unwrap()).collect();
+        Self {
+            upstream: UpstreamSettings::new("default", servers),
+            limits: Limits::default(),
+            drain_deadline: Duration::from_secs(20),
+            trusted_proxies: Vec::new(),
+            workers: 1,
+        }
+    }
+
+    pub(crate) fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    pub(crate) fn snapshot(self) -> Snapshot {
+        let clock = Clock::manual(Timestamp::from_secs(NOW));
+        let mut vocabulary = Vocabulary::default();
+        let routes = [("* /**", Access::Token), ("* /public/**", Access::Public), ("* /maybe", Access::Optional)];
+        let specs = routes.map(|(pattern, access)| RouteSpec {
+            patterns: vec![pattern.parse().unwrap()],
+            access,
+            ..RouteSpec::default()
+        });
+        let routes = Routes::build(specs.to_vec(), &[], &mut vocabulary).unwrap();
+        let key = SigningKey::from_secret(Algorithm::Hs256, SECRET).unwrap();
+        let authenticator = Authenticator::builder()
+            .issuer(IssuerSettings {
+                name: "main".to_owned(),
+                keys: Arc::new(KeySource::known(KeySet::new(vec![key.verifying_key().clone()]).unwrap())),
+                algorithms: vec![Algorithm::Hs256],
+                expectations: Expectations::default(),
+                permissions: Vec::new(),
+            })
+            .vocabulary(vocabulary)
+            .identity_headers(vec![IdentityHeader {
+                name: HeaderName::from_static("x-user-id"),
+                claim: ClaimPath::from("sub"),
+            }])
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        Snapshot {
+            authenticator: Arc::new(authenticator),
+            routes: Arc::new(routes),
+            contract: Arc::new(Contract::new(Dialect::default())),
+            managed: ManagedHeaders::new(vec![HeaderName::from_static("x-user-id")], AuthorizationHeader::Keep),
+            upstreams: vec![Arc::new(self.upstream)],
+            limits: self.limits,
+            trusted_proxies: self.trusted_proxies,
+            clock,
+        }
+    }
+
+    pub(crate) fn start(self) -> Gateway {
+        let settings = Settings {
+            address: "127.0.0.1:0".parse().unwrap(),
+            workers: self.workers,
+            admin: Some("127.0.0.1:0".parse().unwrap()),
+            drain_deadline: self.drain_deadline,
+        };
+        let snapshot = Arc::new(ArcSwap::from_pointee(self.snapshot()));
+        Gateway { running: start(&settings, Arc::clone(&snapshot)).unwrap(), snapshot }
+    }
+}
+
+/// A gateway that serves until it is dropped.
+pub(crate) struct Gateway {
+    pub(crate) running: Running,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+}
+
+impl Gateway {
+    /// In front of one upstream, with the defaults.
+    pub(crate) fn before(upstream: &Upstream) -> Self {
+        Setup::new(&[upstream.address]).start()
+    }
+
+    /// A new connection.
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.running.address())
+    }
+
+    /// One request on a connection of its own, and its answer.
+    pub(crate) fn get(&self, path: &str) -> client::Response {
+        self.connect().get(path)
+    }
+
+    pub(crate) fn admin(&self) -> Client {
+        Client::connect(self.running.admin_address().unwrap())
+    }
+}
