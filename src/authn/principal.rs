@@ -141,8 +141,9 @@ fn header_text(value: Value<'_>) -> Result<Option<String>, Unfit> {
             let mut joined = String::new();
             for (at, element) in elements.enumerate() {
                 let text = scalar(element).ok_or(Unfit)?;
-                // Joined, it would be two elements: what the upstream reads must be what the issuer said.
-                if text.contains(',') {
+                // Joined, it would be two elements, or another one without the spaces around it (RFC 9110 §5.6.1): what
+                // the upstream reads must be what the issuer said.
+                if text.contains(',') || text.trim_matches(' ').len() != text.len() {
                     return Err(Unfit);
                 }
                 if at > 0 {
