@@ -2,6 +2,12 @@
 //! configuration's keys.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bearergate::{
+    authn::{Authenticator, AuthnError, IssuerSettings},
+    jwt::{KeySet, Origin},
+    rejection::Rejection,
+};
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::refused;
@@ -246,6 +252,49 @@ fn a_key_set_that_could_mean_two_things_or_holds_a_private_key_is_refused() {
         std::fs::write(folder.path().join("keys.json"), set).unwrap();
         let text = "issuer.a.jwks_file = 'keys.json'\n[[route]]\nmatch = '* /**'";
         assert!(read(text, folder.path(), "127.0.0.1:9".parse().unwrap()).is_err(), "{name}");
+    }
+}
+
+/// A text of a stranger's, with what terminals, logs and headers take for more than text.
+fn strange_text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        any::<String>(),
+        prop::sample::select(vec![
+            "\r\n",
+            "\0",
+            "\u{1b}[2J",
+            "\u{9b}31m",
+            "\u{202e}",
+            "\u{2028}",
+            "\u{feff}",
+            "\u{7f}",
+            "`",
+            "\\"
+        ])
+        .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_cause_that_is_logged_holds_a_strangers_characters(alg in strange_text(), kid in strange_text(), typ in strange_text()) {
+        let signer = Signer::p256();
+        let set = json!({ "keys": [signer.jwk("k", "ES256")] }).to_string();
+        let (keys, _) = KeySet::from_jwks(set.as_bytes(), Origin::File).unwrap();
+        let authenticator = Authenticator::builder().issuer(IssuerSettings::new("a", keys)).build().unwrap();
+        let claims = json!({ "exp": u32::MAX, "iss": kid, "sub": typ }).to_string();
+        for header in [
+            json!({ "alg": alg, "kid": "k" }),
+            json!({ "alg": "ES256", "kid": kid }),
+            json!({ "alg": "ES256", "kid": "k", "typ": typ }),
+        ] {
+            if let Err(AuthnError::InvalidToken(cause)) = authenticator.authenticate_token(&signer.sign(header.to_string(), &claims)) {
+                let shown = Rejection::InvalidToken(cause.clone()).to_string();
+                prop_assert!(shown.chars().all(|character| (' '..='~').contains(&character)), "{:?}", shown);
+                prop_assert!(shown.len() < 200 && format!("{cause:?}").len() < 300, "{}", shown);
+            }
+        }
     }
 }
 
