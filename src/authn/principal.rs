@@ -136,7 +136,7 @@ struct Unfit;
 fn header_text(value: Value<'_>) -> Result<Option<String>, Unfit> {
     match value {
         Value::Null => Ok(None),
-        Value::Object(_) => Ok(Some(value.to_json().to_string())),
+        Value::Object(_) => Ok(Some(value.to_string())),
         Value::Array(elements) => {
             let mut joined = String::new();
             for (at, element) in elements.enumerate() {
