@@ -18,7 +18,7 @@ static RSA: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize
 
 /// What a token is signed with.
 pub(crate) enum Signer {
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     P256(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
     Rsa(&'static dyn RsaEncoding),
@@ -26,7 +26,7 @@ pub(crate) enum Signer {
 
 impl Signer {
     pub(crate) fn secret(secret: &[u8]) -> Self {
-        Self::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        Self::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 
     pub(crate) fn p256() -> Self {

@@ -91,27 +91,37 @@ fn a_payload_that_is_not_one_json_object_is_refused() {
     let deep = |open: &str, close: &str, count: usize| {
         format!("{{{inner},\"a\":{}1{}}}", open.repeat(count), close.repeat(count))
     };
-    let mut cases = vec![
-        ("an array".to_owned(), format!("[{good}]").into_bytes()),
-        ("null".to_owned(), b"null".to_vec()),
-        ("a string".to_owned(), b"\"a\"".to_vec()),
-        ("a number".to_owned(), b"1".to_vec()),
-        ("white space".to_owned(), b"  ".to_vec()),
-        ("two objects".to_owned(), format!("{good}{good}").into()),
-        ("something behind".to_owned(), format!("{good}x").into()),
-        ("NUL behind".to_owned(), format!("{good}\0").into()),
-        ("a byte order mark".to_owned(), format!("\u{feff}{good}").into()),
-        ("UTF-16".to_owned(), good.encode_utf16().flat_map(u16::to_le_bytes).collect()),
-        ("a comment".to_owned(), format!("/**/{good}").into()),
-        ("a comma too many".to_owned(), format!("{{{inner},}}").into()),
-        ("no end".to_owned(), format!("{{{inner}").into()),
-        ("vertical tab".to_owned(), format!("\u{b}{good}").into()),
-        ("no-break space".to_owned(), format!("\u{a0}{good}").into()),
-        ("nested 33 deep".to_owned(), deep("[", "]", 32).into()),
-        ("objects 33 deep".to_owned(), deep("{\"a\":", "}", 32).into()),
-        ("2,500 open brackets".to_owned(), format!("{{{inner},\"a\":{}", "[".repeat(2500)).into()),
-        ("2,500 open brackets alone".to_owned(), "[".repeat(2500).into()),
+    let cases = [
+        ("an array", format!("[{good}]").into_bytes()),
+        ("null", b"null".to_vec()),
+        ("a string", b"\"a\"".to_vec()),
+        ("a number", b"1".to_vec()),
+        ("white space", b"  ".to_vec()),
+        ("two objects", format!("{good}{good}").into()),
+        ("something behind", format!("{good}x").into()),
+        ("NUL behind", format!("{good}\0").into()),
+        ("a byte order mark", format!("\u{feff}{good}").into()),
+        ("UTF-16", good.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+        ("a comment", format!("/**/{good}").into()),
+        ("a comma too many", format!("{{{inner},}}").into()),
+        ("no end", format!("{{{inner}").into()),
+        ("vertical tab", format!("\u{b}{good}").into()),
+        ("no-break space", format!("\u{a0}{good}").into()),
+        ("nested 33 deep", deep("[", "]", 32).into()),
+        ("objects 33 deep", deep("{\"a\":", "}", 32).into()),
+        ("2,500 open brackets", format!("{{{inner},\"a\":{}", "[".repeat(2500)).into()),
+        ("2,500 open brackets alone", "[".repeat(2500).into()),
     ];
+    let payloads = cases.into_iter().map(|(name, payload)| (name, front.p256.sign(HEADER, payload)));
+    front.refuses(payloads);
+}
+
+#[test]
+fn a_payload_with_a_value_that_is_no_json_is_refused() {
+    let front = Front::new();
+    let good = ClaimText::good().json();
+    let inner = &good[1..good.len() - 1];
+    let mut cases: Vec<(String, Vec<u8>)> = Vec::new();
     for value in [
         "NaN",
         "Infinity",
