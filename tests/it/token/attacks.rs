@@ -323,3 +323,40 @@ fn a_claim_named_in_escapes_is_that_claim() {
         ("a name in capitals", front.claiming(&ClaimText::good().without("exp").and("EXP", "1765536999"))),
     ]);
 }
+
+#[test]
+fn what_stands_behind_a_refusal_is_a_body_and_no_request() {
+    let front = super::Front::new();
+    let mut client = front.gateway.connect();
+    let good = front.good();
+    let inner = format!("GET /inner HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {good}\r\n\r\n");
+    let head = "POST /machines HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n";
+    client.send(format!("{head}Content-Length: {}\r\n\r\n{inner}", inner.len()));
+    refused(&client.response(), "with a length", "Invalid token");
+    client.send(format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len()));
+    refused(&client.response(), "in chunks", "Invalid token");
+    front.still_serves(&mut client);
+}
+
+#[test]
+fn a_bad_token_is_not_nobody_where_a_token_is_optional() {
+    let upstream = Upstream::ok();
+    let text = "issuer.a.secret = { env = 'KEY' }\n[[route]]\nmatch = 'GET /x'\naccess = 'optional'\n\
+                [[route]]\nmatch = 'GET /y'\naccess = 'public'\n[identity_headers]\nX-User-Id = 'sub'\n";
+    let (gateway, _clock) = deploy(text, std::path::Path::new("/nowhere"), upstream.address);
+    let signer = Signer::secret(crate::support::deployment::SECRET.as_bytes());
+    let good = signer.sign(r#"{"alg":"HS256"}"#, ClaimText::good().json());
+    let expired = signer.sign(r#"{"alg":"HS256"}"#, ClaimText::good().with("exp", "1").json());
+    let mut client = gateway.connect();
+    for token in [&expired, &good[1..], "x", "a b"] {
+        assert_eq!(client.bear("GET", "/x", token).status, 401, "{token}");
+    }
+    assert!(upstream.received_nothing_else());
+    for (path, value, identified) in
+        [("/x", None, false), ("/x", Some(&good), true), ("/y", Some(&good), false), ("/y", Some(&expired), false)]
+    {
+        let value = value.map(|token| format!("Bearer {token}"));
+        assert_eq!(client.ask("GET", path, value.as_deref().map(str::as_bytes)).status, 200, "{path}");
+        assert_eq!(upstream.received().contains("x-user-id: alice"), identified, "{path}");
+    }
+}
