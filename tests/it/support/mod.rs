@@ -1,6 +1,8 @@
 //! A gateway in this process, clients that speak raw HTTP, and upstreams that do as they are told.
 
 pub(crate) mod client;
+pub(crate) mod deployment;
+pub(crate) mod forge;
 pub(crate) mod upstream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -24,7 +26,7 @@ pub(crate) use upstream::Upstream;
 
 const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes or more";
 /// The manual clock's time.
-const NOW: u64 = 1_765_536_322;
+pub(crate) const NOW: u64 = 1_765_536_322;
 
 /// A token of `subject` that is good for a minute.
 pub(crate) fn token(subject: &str) -> String {
