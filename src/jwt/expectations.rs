@@ -38,6 +38,9 @@ pub struct Expectations {
     pub subject: ClaimPath,
     /// Whether the claim that names the subject has to be there. Its type is checked in any case. Default false.
     pub subject_required: bool,
+    /// Whether the subject has to be a whole number of at most 64 bits, as a number or as its digits (`1` or `"1"`, not
+    /// `"01"`). Default false: any text will do.
+    pub subject_integer: bool,
     /// The longest acceptable life. Absent: not checked.
     pub max_life: Option<Duration>,
 }
@@ -62,6 +65,7 @@ impl Default for Expectations {
             forbidden_claims: Vec::new(),
             subject: ClaimPath::from("sub"),
             subject_required: false,
+            subject_integer: false,
             max_life: None,
         }
     }
@@ -266,6 +270,11 @@ fn forbidden_claims(expected: &Expectations, claims: &Claims) -> Outcome {
 
 fn subject(expected: &Expectations, claims: &Claims) -> Outcome {
     match claims.subject_text(&expected.subject) {
+        Ok(Some(text)) if expected.subject_integer => {
+            let digits = text.parse::<u64>().is_ok_and(|number| number.to_string() == text);
+            let claim = || expected.subject.to_string().into();
+            passed_or(digits, InvalidToken::ClaimType { claim: claim(), expected: "a whole number" })
+        }
         Ok(Some(_)) => Outcome::Passed,
         Ok(None) if expected.subject_required => {
             failed(InvalidToken::MissingClaim(expected.subject.to_string().into()))

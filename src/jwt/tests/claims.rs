@@ -236,3 +236,25 @@ fn a_token_that_says_it_was_made_for_something_else_is_refused() {
     }
     assert_eq!(checked(r#"{"exp":1900000060}"#, &expected), Ok(()));
 }
+
+#[test]
+fn a_subject_that_has_to_be_a_number_is_one_in_its_only_spelling() {
+    let expected =
+        Expectations { subject: ClaimPath::from("user_id"), subject_integer: true, ..Expectations::default() };
+    for (user_id, fine) in [
+        ("1", true),
+        (r#""1""#, true),
+        ("0", true),
+        ("18446744073709551615", true),
+        (r#""01""#, false),
+        (r#""+1""#, false),
+        (r#""abc""#, false),
+        (r#""1 ""#, false),
+        (r#""18446744073709551616""#, false),
+        ("1.5", false),
+        ("true", false),
+    ] {
+        let payload = format!(r#"{{"exp":1900000060,"user_id":{user_id}}}"#);
+        assert_eq!(checked(&payload, &expected).is_ok(), fine, "{user_id}");
+    }
+}
