@@ -9,7 +9,7 @@
 //! 4. every `%` begins a well-formed sequence (RFC 3986 §2.1), and none decodes, once or again, to `/`, `\`, `;`, `%`,
 //!    `.`, a control character or anything that is not UTF-8.
 //!
-//! A route may allow `%2F`, `%3B`, `%25` or `;`. Even then no segment may become `.` or `..`, with or without
+//! A route may allow `%2F`, `%3B`, `%25` or `;`. Even then no segment may become empty, `.` or `..`, with or without
 //! parameters behind it.
 
 use std::{borrow::Cow, fmt, str::FromStr};
@@ -20,7 +20,7 @@ pub enum PathError {
     /// Empty, or `*`, or without a leading `/`.
     #[error("the path does not start with a slash")]
     NotAbsolute,
-    /// `//`.
+    /// `//`, as it stands or once decoded, or with nothing but parameters between.
     #[error("the path has an empty segment")]
     EmptySegment,
     /// `.` or `..`, as it stands or once decoded.
@@ -38,6 +38,9 @@ pub enum PathError {
     /// Bytes that are not UTF-8 once decoded.
     #[error("the path does not decode to UTF-8")]
     NotUtf8,
+    /// Covered by one rule as it stands, and by a stricter one in the eyes of an upstream that takes spellings lightly.
+    #[error("the path differs from one that a stricter rule covers in nothing but case, a final slash or an extension")]
+    Lookalike,
     /// Canonical only for a route that allows these, and none that does covers it.
     #[error("the path has {0}, which its route does not allow")]
     NotAllowedHere(PathExceptions),
@@ -134,27 +137,34 @@ fn check_segment(segment: &str, taken: &mut PathExceptions) -> Result<(), PathEr
             _ => {}
         }
     }
-    refuse_dot_segment(segment)?;
+    if !segment.is_empty() {
+        refuse_unstable(segment)?;
+    }
     if !encoded {
         return Ok(());
     }
     let once = decode(segment.as_bytes(), Malformed::Refused, taken)?;
-    refuse_dot_segments_of(&once)?;
+    refuse_unstable_in(&once)?;
     if once.contains('%') {
         // A `%` can only come from `%25`, which the route must allow; what follows it may be anything.
         let twice = decode(once.as_bytes(), Malformed::Kept, taken)?;
-        refuse_dot_segments_of(&twice)?;
+        refuse_unstable_in(&twice)?;
     }
     Ok(())
 }
 
-fn refuse_dot_segments_of(decoded: &str) -> Result<(), PathError> {
-    decoded.split('/').try_for_each(refuse_dot_segment)
+fn refuse_unstable_in(decoded: &str) -> Result<(), PathError> {
+    decoded.split('/').try_for_each(refuse_unstable)
 }
 
-/// `..;x` is `..` to whoever cuts the parameters off.
-fn refuse_dot_segment(segment: &str) -> Result<(), PathError> {
-    if matches!(name(segment), "." | "..") { Err(PathError::DotSegment) } else { Ok(()) }
+/// Refuses what goes away, or takes another segment with it, when a path is tidied up. `..;x` is `..`, and `;x` nothing,
+/// to whoever cuts the parameters off.
+fn refuse_unstable(segment: &str) -> Result<(), PathError> {
+    match name(segment) {
+        "" => Err(PathError::EmptySegment),
+        "." | ".." => Err(PathError::DotSegment),
+        _ => Ok(()),
+    }
 }
 
 /// A segment without its parameters.
@@ -296,6 +306,15 @@ mod tests {
     }
 
     #[test]
+    fn no_segment_may_be_nothing_to_an_upstream_that_decodes_or_cuts_parameters() {
+        for path in
+            ["/a/;/b", "/a/;x=1/b", "/a/;", "/a/%3Bx/b", "/a/%253Bx/b", "/%2Fa", "/a%2F/b", "/a%2F%2Fb", "/a%2F;x%2Fb"]
+        {
+            assert_eq!(check(path), Err(PathError::EmptySegment), "{path}");
+        }
+    }
+
+    #[test]
     fn what_a_route_has_to_allow_is_named() {
         let cases = [
             ("/a%2fb", PathExceptions::ENCODED_SLASH),
@@ -325,7 +344,9 @@ mod tests {
             if let Ok(taken) = check(&path) {
                 let mut text = path.clone();
                 for _ in 0..3 {
-                    prop_assert!(!text.split('/').any(|segment| matches!(name(segment), "." | "..")), "{text}");
+                    let inside = text.strip_suffix('/').unwrap_or(&text).strip_prefix('/').unwrap_or_default();
+                    prop_assert!(!inside.split('/').any(|segment| matches!(name(segment), "." | "..")), "{text}");
+                    prop_assert!(inside.is_empty() || !inside.split('/').any(|segment| name(segment).is_empty()), "{text}");
                     let mut ignored = PathExceptions::default();
                     match decode(text.as_bytes(), Malformed::Kept, &mut ignored) {
                         Ok(next) => text = next,

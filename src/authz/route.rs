@@ -6,7 +6,9 @@
 //! 3. Among the rules of one path the method decides: a named one goes before `*`. `GET` covers `HEAD` unless a rule
 //!    names `HEAD` (RFC 9110 §9.3.2).
 //! 4. Two rules for the same path and method are an error when the table is built: no order of lines decides.
-//! 5. If the path takes an exception (`%2F`, `;` …), the rule must allow it; otherwise the path is refused.
+//! 5. Many an upstream takes `/Admin`, `/admin/` and `/admin.json` for `/admin`. A path that a variable or `/**` covers is
+//!    refused if one that differs from it in nothing else falls under another, stricter rule.
+//! 6. If the path takes an exception (`%2F`, `;` …), the rule must allow it; otherwise the path is refused.
 
 mod pattern;
 mod table;
@@ -15,7 +17,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use http::Method;
 
-use self::table::{Node, Target};
+use self::table::{Node, Search, Target};
 pub use self::{
     pattern::{Pattern, PatternError},
     table::RouteError,
@@ -76,6 +78,8 @@ pub struct RouteSpec {
 #[derive(Debug)]
 pub struct Rule {
     name: Box<str>,
+    /// Whether it covers one path only.
+    is_literal: bool,
     access: Access,
     requirement: Requirement,
     owner: Option<(Box<str>, usize, OwnerCheck)>,
@@ -120,6 +124,25 @@ impl Rule {
         !self.requirement.is_empty() || self.owner.is_some()
     }
 
+    /// How much it asks for.
+    fn demand(&self) -> Demand {
+        if self.asks() || !self.issuers.is_empty() {
+            Demand::More
+        } else if self.access == Access::Token {
+            Demand::Token
+        } else {
+            Demand::Nothing
+        }
+    }
+
+    /// Whether a caller who passes `other` may fail here.
+    fn is_stricter_than(&self, other: &Self) -> bool {
+        match (self.demand(), other.demand()) {
+            (Demand::More, Demand::More) => !std::ptr::eq(self, other),
+            (demand, other) => demand > other,
+        }
+    }
+
     pub(super) fn owner(&self) -> Option<(usize, &OwnerCheck)> {
         self.owner.as_ref().map(|(_, segment, check)| (*segment, check))
     }
@@ -129,10 +152,20 @@ impl Rule {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Demand {
+    Nothing,
+    Token,
+    /// A permission, ownership, or a certain issuer.
+    More,
+}
+
 /// All rules.
 #[derive(Debug, Default)]
 pub struct Routes {
     root: Node,
+    /// The same, for paths that are only spelled alike.
+    alike: Node,
     rules: Vec<Arc<Rule>>,
 }
 
@@ -198,6 +231,7 @@ impl Routes {
         });
         let rule = Arc::new(Rule {
             name: pattern.to_string().into(),
+            is_literal: pattern.is_literal(),
             access: spec.access,
             owner: owner.transpose()?,
             requirement: Requirement::new(&spec.permissions, &spec.any_permission, vocabulary),
@@ -205,7 +239,9 @@ impl Routes {
             allow: spec.allow,
             issuers: spec.issuers.iter().map(|name| name.as_str().into()).collect(),
         });
-        self.root.insert(pattern, &Target(Arc::clone(&rule)))?;
+        let target = Target(Arc::clone(&rule));
+        self.root.insert(pattern, &target)?;
+        self.alike.insert_alike(pattern, &target);
         self.rules.push(rule);
         Ok(())
     }
@@ -213,16 +249,34 @@ impl Routes {
     /// The rule for a request; `None` if none covers it.
     ///
     /// # Errors
-    /// [`PathError`] when the path could mean two things, or takes an exception that its rule does not allow.
+    /// [`PathError`] when the path could mean two things, looks like one that a stricter rule covers, or takes an
+    /// exception that its rule does not allow.
     pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Result<Option<Match<'a>>, PathError> {
         let taken = path::check(path)?;
         let rest = path.strip_prefix('/').ok_or(PathError::NotAbsolute)?;
-        let rule = self.root.find(rest, method).map(|target| &target.0);
+        let rule = self.root.find(rest, method, Search::Exact).map(|target| &target.0);
         let allowed = rule.map_or(PathExceptions::NONE, |rule| rule.allow);
         if !allowed.contains(taken) {
             return Err(PathError::NotAllowedHere(taken));
         }
+        if rule.is_some_and(|rule| !rule.is_literal && self.looks_stricter(rest, method, rule)) {
+            return Err(PathError::Lookalike);
+        }
         Ok(rule.map(|rule| Match { rule, path }))
+    }
+
+    /// Whether `path`, which `rule` covers, differs only in its spelling from one that a stricter rule covers.
+    fn looks_stricter(&self, path: &str, method: &Method, rule: &Rule) -> bool {
+        let stricter = |path, search| {
+            let alike = self.alike.find(path, method, search);
+            alike.is_some_and(|alike| alike.0.is_stricter_than(rule))
+        };
+        let whole = path.strip_suffix('/').unwrap_or(path);
+        let extension = whole
+            .rsplit_once('.')
+            .filter(|(name, extension)| !name.is_empty() && !name.ends_with('/') && !extension.contains('/'));
+        stricter(whole, Search::Alike)
+            || extension.is_some_and(|(name, _)| stricter(name, Search::AlikeWithoutExtension))
     }
 
     /// All rules, in the order of the configuration.

@@ -21,5 +21,7 @@ pub(super) fn start() -> Result<(), Failure> {
     } else {
         log.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     };
-    started.map_err(|error| Failure::Other(format!("cannot log: {error}")))
+    started.map_err(|error| Failure::Other(format!("cannot log: {error}")))?;
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a fault of the gateway")));
+    Ok(())
 }

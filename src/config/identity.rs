@@ -70,8 +70,8 @@ fn header_name(entry: &Entry, names: &mut Vec<(String, Place)>, context: &Contex
     let Ok(name) = HeaderName::from_bytes(entry.key.as_bytes()) else {
         return refuse(format!("`{shown}` is not the name of a header"));
     };
-    // What many an upstream cannot tell apart is one name: CGI writes `-`, `_` and `.` alike.
-    let canonical = name.as_str().replace(['_', '.'], "-");
+    // What many an upstream cannot tell apart is one name: CGI writes `-`, `_`, `.` and their like alike.
+    let canonical = name.as_str().replace(|character: char| !character.is_ascii_alphanumeric(), "-");
     if canonical == "authorization" {
         let message = "`authorization` is written in lower case, and is \"keep\" or \"strip\"";
         return refuse(message.to_owned());

@@ -10,7 +10,8 @@
 //! 4. the gateway drains, and nothing is in flight. A request that was on its way when the drain began is given
 //!    [`LINGER`] to arrive.
 //!
-//! A pause in a request's body is the [upload's](crate::proxy::upload) matter. An upstream that takes its time over
+//! A pause in a request's body is the [upload's](crate::proxy::upload) matter, and a stream of HTTP/2 whose window stays
+//! shut the [answer's](super::body). An upstream that takes its time over
 //! its answer's body is waited for: it may be a stream of events.
 
 use std::{

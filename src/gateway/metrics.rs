@@ -33,6 +33,7 @@ pub struct WorkerMetrics {
     /// One for each bucket, and one for what is slower.
     durations: [AtomicU64; BUCKETS.len() + 1],
     duration_micros: AtomicU64,
+    panics: AtomicU64,
     /// By [`InvalidToken::code`], a closed set. Only a refusal takes this lock, and only a scrape contends for it.
     invalid_tokens: Mutex<Vec<(&'static str, u64)>>,
 }
@@ -70,6 +71,11 @@ impl WorkerMetrics {
             self.invalid_token(cause);
         }
         self.took(elapsed);
+    }
+
+    /// A request ended in a panic.
+    pub(super) fn panicked(&self) {
+        add(&self.panics, 1);
     }
 
     fn invalid_token(&self, cause: &InvalidToken) {
@@ -122,6 +128,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         let (gauges, cache) = (self.gauges, &self.cache);
         let connections = gauges.connections.load(Ordering::Relaxed) as u64;
         let in_flight = gauges.in_flight.load(Ordering::Relaxed) as u64;
+        let panics = self.sum(|worker| worker.panics.load(Ordering::Relaxed));
         let refused = gauges.connections_refused.load(Ordering::Relaxed);
         for (name, kind, help, value) in [
             ("cache_hits_total", "counter", "Tokens that were found in the cache.", cache.hits),
@@ -129,6 +136,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
             ("cache_entries", "gauge", "Tokens in the cache.", cache.entries),
             ("connections", "gauge", "Open connections of clients.", connections),
             ("connections_refused_total", "counter", "Connections closed at once: too many were open.", refused),
+            ("panics_total", "counter", "Requests that ended in a panic: a fault of the gateway.", panics),
             ("requests_in_flight", "gauge", "Requests whose answer is not yet sent to its end.", in_flight),
         ] {
             family(out, name, kind, help)?;

@@ -1,14 +1,21 @@
 //! The way of a request, top to bottom.
+//!
+//! A panic ends the one request that it happens in: a bare 500, counted and logged. It is a fault of the gateway, which
+//! no contract has words for.
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     rc::Rc,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -66,6 +73,17 @@ impl Stack {
 
     /// The answer to a request, whatever it is.
     pub(super) async fn serve(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<Answer> {
+        if let Some(response) = contained(self.answer(request, connection)).await {
+            return response;
+        }
+        self.metrics.panicked();
+        let (in_flight, _) = connection.begin(usize::MAX);
+        let mut response = Response::new(Answer::new(Body::Empty, in_flight));
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    }
+
+    async fn answer(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<Answer> {
         let started = Instant::now();
         let current = self.current();
         let (in_flight, admitted) = connection.begin(current.snapshot.limits.requests);
@@ -102,6 +120,17 @@ impl Stack {
         }
         Rc::clone(&current)
     }
+}
+
+/// What comes of `future`; `None` if it panics. Its parts are dropped by then, and nothing that outlives a request is
+/// left half-changed: what is shared between requests is cells that are set whole.
+async fn contained<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let poll = poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
+    });
+    poll.await
 }
 
 /// Checks, and forwards what passed.

@@ -30,6 +30,7 @@ use tokio::{
 };
 
 use super::{
+    body::deliver,
     connection::{Connection, Watched, supervise},
     drain::{Phase, reached},
     metrics::{Gauges, WorkerMetrics},
@@ -102,7 +103,7 @@ impl Worker {
 struct Acceptor {
     stack: Rc<Stack>,
     limits: Limits,
-    server: Rc<auto::Builder<LocalExecutor>>,
+    server: Rc<auto::Builder<Streams>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     gauges: Arc<Gauges>,
     drain: watch::Receiver<bool>,
@@ -157,9 +158,9 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn server(limits: &Limits) -> Rc<auto::Builder<LocalExecutor>> {
+fn server(limits: &Limits) -> Rc<auto::Builder<Streams>> {
     let head = limits.header_bytes.saturating_add(HEAD_ROOM);
-    let mut server = auto::Builder::new(LocalExecutor);
+    let mut server = auto::Builder::new(Streams { stall_limit: limits.idle_timeout });
     server
         .http1()
         .timer(TokioTimer::new())
@@ -181,15 +182,15 @@ fn server(limits: &Limits) -> Rc<auto::Builder<LocalExecutor>> {
 
 /// The streams of HTTP/2 are tasks of the same thread.
 #[derive(Clone, Copy, Debug)]
-struct LocalExecutor;
+struct Streams {
+    stall_limit: Duration,
+}
 
-impl<F> Executor<F> for LocalExecutor
+impl<F> Executor<F> for Streams
 where
     F: Future + 'static,
 {
     fn execute(&self, stream: F) {
-        tokio::task::spawn_local(async move {
-            stream.await;
-        });
+        tokio::task::spawn_local(deliver(stream, self.stall_limit));
     }
 }

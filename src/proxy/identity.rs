@@ -1,7 +1,8 @@
 //! The headers that tell the upstream who is calling. Only the gateway sets them.
 //!
 //! 1. Every spelling of a managed name is removed from each request, on public routes too: case never counts, and
-//!    `_` and `.` stand for `-`, because CGI, WSGI and their kin make the same variable of `X-User-Id` and `X_User.Id`.
+//!    what is no letter or digit stands for `-`, because CGI, WSGI and their kin make the same variable of `X-User-Id`
+//!    and `X_User.Id`, and some of them of `X~User!Id` too.
 //! 2. A request with a principal gets the values that were prepared when its token was verified.
 //! 3. `Authorization` is kept for an upstream that looks at the token itself, or stripped.
 
@@ -49,10 +50,7 @@ fn is_alias(one: &str, other: &str) -> bool {
 
 /// One spelling for all separators.
 pub(super) const fn fold(byte: u8) -> u8 {
-    match byte {
-        b'_' | b'.' => b'-',
-        other => other,
-    }
+    if byte.is_ascii_alphanumeric() { byte } else { b'-' }
 }
 
 #[cfg(test)]
@@ -65,7 +63,8 @@ mod tests {
             vec![HeaderName::from_static("x-user-id"), HeaderName::from_static("x_roles")],
             AuthorizationHeader::Keep,
         );
-        for alias in ["X-User-Id", "x_user_id", "X.USER.ID", "x-user_id", "X-Roles", "x.roles", "X_ROLES"] {
+        for alias in ["X-User-Id", "x_user_id", "X.USER.ID", "x-user_id", "X-Roles", "x.roles", "X_ROLES", "x~user!id"]
+        {
             assert!(headers.is_managed(&HeaderName::from_bytes(alias.as_bytes()).unwrap()), "{alias}");
         }
         for other in ["x-user-idx", "x-user", "xx-user-id", "x-userid", "user-id"] {

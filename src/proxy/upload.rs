@@ -100,22 +100,21 @@ impl Streaming {
     }
 
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        self.progress.waits_for_client.set(true);
         let limit = self.stall_limit;
         let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        if !self.progress.waits_for_client.replace(true) {
+            // The time that the upstream took since the last byte is not the client's.
+            stall.as_mut().reset(Instant::now() + limit);
+        }
         match stall.as_mut().poll(context) {
             Poll::Ready(()) => self.fail(UploadError::Stalled),
             Poll::Pending => Poll::Pending,
         }
     }
 
-    fn moved(&mut self) {
-        let now = Instant::now();
+    fn moved(&self) {
         self.progress.waits_for_client.set(false);
-        self.progress.moved.set(now);
-        if let Some(stall) = &mut self.stall {
-            stall.as_mut().reset(now + self.stall_limit);
-        }
+        self.progress.moved.set(Instant::now());
     }
 
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {

@@ -61,3 +61,18 @@ fn the_echo_answers_with_what_it_received() {
     assert_eq!(identified["headers"]["x-user-id"], "alice");
     assert_eq!(identified["query"], Value::Null);
 }
+
+#[test]
+fn head_is_answered_like_get_without_the_body() {
+    let gateway = Gateway::before(&Upstream::ok());
+    let mut admin = gateway.admin();
+    for path in ["/livez", "/readyz", "/metrics", "/routes"] {
+        let head = admin.send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n")).head();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
+    }
+    for request in ["OPTIONS /metrics", "DELETE /routes", "PUT /readyz", "TRACE /livez"] {
+        let refused = admin.send(format!("{request} HTTP/1.1\r\nHost: a\r\n\r\n")).response();
+        assert_eq!(refused.status, 405, "{request}");
+    }
+    assert_eq!(admin.get("/livez").text(), "alive\n", "and nothing of an answer to HEAD was left in between");
+}

@@ -205,3 +205,74 @@ fn a_refusal_is_seen_by_a_client_that_is_still_sending() {
     assert_eq!(client.response().status, 401);
     assert_eq!(client.get("/").status, 200, "the connection is still good");
 }
+
+#[test]
+fn an_upstream_that_takes_its_time_over_a_body_is_not_taken_for_a_client_that_stalls() {
+    let upstream = Upstream::start(|mut line| {
+        line.head();
+        for _ in 0..2 {
+            // A little, so that the body moves, and then nothing for longer than a client may pause.
+            line.exactly(100_000);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        line.exactly(19_800_000);
+        line.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    let limits = Limits { idle_timeout: Duration::from_millis(100), ..Limits::default() };
+    let gateway = Setup::new(&[upstream.address]).limits(limits).start();
+    let mut client = gateway.connect();
+    client.send("POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n");
+    for _ in 0..200 {
+        client.send(vec![b'x'; 100_000]);
+    }
+    assert_eq!(client.response().status, 200);
+}
+
+#[test]
+fn a_body_that_was_not_asked_for_is_no_request() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::before(&upstream);
+    let smuggled = "GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    for head in [
+        format!("POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n", smuggled.len()),
+        format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", smuggled.len()),
+        format!("GET /public/../x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", smuggled.len()),
+        format!("TRACE /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", smuggled.len()),
+        format!(
+            "POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n",
+            smuggled.len()
+        ),
+    ] {
+        let mut client = gateway.connect();
+        client.send(&head);
+        let refused = client.response();
+        assert!([400, 401].contains(&refused.status), "{head}");
+        client.try_send(smuggled);
+        // Either the connection has ended, or the body was taken for a body.
+        client.try_send("\r\n0\r\n\r\n");
+        drop(client);
+    }
+    assert_eq!(gateway.get("/last").status, 200);
+    assert!(upstream.received().starts_with("GET /last "), "nothing else came before it");
+    assert!(upstream.received_nothing_else());
+}
+
+#[test]
+fn a_body_that_trickles_is_borne_only_while_it_moves() {
+    let upstream = Upstream::start(|mut line| {
+        while line.request().is_some() {
+            line.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let limits = Limits { idle_timeout: Duration::from_millis(300), ..Limits::default() };
+    let gateway = Setup::new(&[upstream.address]).limits(limits).start();
+    let mut client = gateway.connect();
+    client.send("POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(50));
+        client.send("x");
+    }
+    assert_eq!(client.response().status, 200, "longer in all than one pause may be");
+    client.send("POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n1");
+    assert_eq!(client.response().status, 400, "in the middle of a chunk's size");
+}

@@ -7,7 +7,10 @@ use bearergate::{
     gateway::{RunError, Settings, start},
 };
 
-use crate::support::{Gateway, Setup, Upstream};
+use crate::support::{
+    Gateway, Setup, Upstream,
+    http_2::{Answer, RawHttp2},
+};
 
 #[test]
 fn one_connection_too_many_is_closed_and_the_others_go_on() {
@@ -32,7 +35,11 @@ fn one_request_too_many_is_told_to_come_again() {
     upstream.received();
     let refused = gateway.get("/");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-    assert_eq!(gateway.admin().get("/readyz").status, 200, "the admin listener still answers");
+    let late = RawHttp2::connect(gateway.running.address(), 65_535).send_and_wait(b"/public/x");
+    assert_eq!(late, Answer::Overloaded);
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(gateway.admin().get(path).status, 200, "the admin listener still answers");
+    }
 }
 
 #[test]
@@ -159,4 +166,29 @@ fn a_port_that_is_taken_is_an_error_of_the_start() {
         assert!(matches!(refused, RunError::Bind { address, .. } if address == taken), "{refused}");
     }
     assert_eq!(gateway.get("/").status, 200);
+}
+
+#[test]
+fn a_panic_ends_the_request_that_it_happens_in_and_nothing_else() {
+    let upstream = Upstream::ok();
+    let mut setup = Setup::new(&[upstream.address]);
+    // No configuration can say so: the sum of the time and this limit is beyond all time.
+    setup.upstream.response_timeout = Duration::MAX;
+    let gateway = setup.start();
+    let mut client = gateway.connect();
+    for _ in 0..3 {
+        assert_eq!(client.get("/").status, 500);
+        assert_eq!(client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").response().status, 401, "the connection is good");
+    }
+    let mut http_2 = RawHttp2::connect(gateway.running.address(), 65_535);
+    http_2.send(b"GET", b"/public/x", &[]);
+    assert_eq!(http_2.answer(), Answer::Failed);
+    let metrics = gateway.admin().get("/metrics").text();
+    assert!(metrics.contains("bearergate_panics_total 4\n"), "{metrics}");
+    assert!(metrics.contains("bearergate_requests_in_flight 0\n"), "{metrics}");
+    gateway.snapshot.store(std::sync::Arc::new(Setup::new(&[upstream.address]).snapshot()));
+    assert_eq!(client.get("/").status, 200);
+    drop((client, http_2));
+    gateway.running.shutdown();
+    gateway.running.wait().unwrap();
 }

@@ -1,12 +1,15 @@
 //! HTTP/2 with prior knowledge in, HTTP/1.1 out.
 
+use std::time::Duration;
+
+use bearergate::config::Limits;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use crate::support::{Gateway, Upstream, client::header, token};
+use crate::support::{Gateway, Setup, Upstream, client::header, http_2::RawHttp2, token};
 
 type Sender = http2::SendRequest<Full<Bytes>>;
 
@@ -129,4 +132,47 @@ async fn a_drain_says_goaway() {
     gateway.running.shutdown();
     connection.await.unwrap().unwrap();
     assert!(sender.is_closed());
+}
+
+#[test]
+fn a_stream_whose_window_stays_shut_is_reset_and_the_others_go_on() {
+    let (gone, told) = std::sync::mpsc::channel();
+    let upstream = Upstream::start(move |mut line| {
+        line.request();
+        line.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+        while line.send([b'x'; 10_000]) {}
+        gone.send(()).unwrap();
+    });
+    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let gateway = Setup::new(&[upstream.address]).limits(limits).start();
+    for (window, path) in [(0, &b"/public/large"[..]), (1000, b"/public/large"), (0, b"/refused")] {
+        let mut client = RawHttp2::connect(gateway.running.address(), window);
+        for _ in 0..3 {
+            client.send(b"GET", path, &[]);
+        }
+        assert_eq!(client.resets(3), 3, "{window}");
+    }
+    for _ in 0..6 {
+        told.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+    assert!(gateway.admin().get("/metrics").text().contains("bearergate_requests_in_flight 0\n"));
+}
+
+#[test]
+fn an_upstream_that_takes_its_time_over_its_answer_is_not_taken_for_a_shut_window() {
+    let upstream = Upstream::start(|mut line| {
+        line.request();
+        line.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+        std::thread::sleep(Duration::from_millis(500));
+        line.send("1\r\nb\r\n");
+        std::thread::sleep(Duration::from_millis(500));
+        line.send("0\r\n\r\n");
+    });
+    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let gateway = Setup::new(&[upstream.address]).limits(limits).start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (mut sender, _connection) = connect(&gateway).await;
+        assert_eq!(text(send(&mut sender, Request::get("http://a/public/x"), "").await).await, "ab");
+    });
 }

@@ -114,3 +114,25 @@ fn servers_take_turns() {
     let answers: String = (0..4).map(|_| gateway.get("/").text()).collect();
     assert_eq!(answers, "1212");
 }
+
+#[test]
+fn no_post_is_lost_to_an_upstream_that_closes_after_every_answer_and_says_so() {
+    let upstream = Upstream::start(|mut line| {
+        line.request();
+        line.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+    });
+    let gateway = Gateway::before(&upstream);
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = gateway.connect();
+            std::thread::spawn(move || {
+                for _ in 0..50 {
+                    let post = "POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+                    assert_eq!(client.send(post).response().status, 200);
+                }
+            })
+        })
+        .collect();
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    assert_eq!(upstream.connections(), 400, "and none came twice");
+}

@@ -57,6 +57,11 @@ impl Pattern {
         self.segments.iter().position(|segment| matches!(segment, Segment::Variable(own) if **own == *name))
     }
 
+    /// Whether it names one path, without variables and `/**`.
+    pub(super) fn is_literal(&self) -> bool {
+        self.segments.iter().all(|segment| matches!(segment, Segment::Literal(_)))
+    }
+
     /// Whether both cover the same paths with the same methods, whatever their variables are called.
     #[must_use]
     pub fn covers_the_same(&self, other: &Self) -> bool {

@@ -61,7 +61,35 @@ struct Methods {
     any: Option<Target>,
 }
 
+/// How a path is compared with the rules.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Search {
+    /// As it stands.
+    Exact,
+    /// In small letters; `/a/**` covers `/a` too, unless something more specific does.
+    Alike,
+    /// In small letters.
+    AlikeWithoutExtension,
+}
+
 impl Node {
+    /// Inserts `pattern` as [`Search::Alike`] compares it. Of two that are alike the less demanding one is kept: whoever
+    /// wrote both knows that the upstream tells them apart.
+    pub(super) fn insert_alike(&mut self, pattern: &Pattern, target: &Target) {
+        let mut node = self;
+        let mut rest = false;
+        for (at, segment) in pattern.segments.iter().enumerate() {
+            match segment {
+                Segment::Literal(text) if text.is_empty() && at > 0 => {}
+                Segment::Literal(text) => node = node.literals.entry(text.to_ascii_lowercase().into()).or_default(),
+                Segment::Variable(_) => node = node.variable.get_or_insert_default(),
+                Segment::Rest => rest = true,
+            }
+        }
+        let methods = if rest { &mut node.rest } else { &mut node.here };
+        methods.insert_alike(pattern, target);
+    }
+
     pub(super) fn insert(&mut self, pattern: &Pattern, target: &Target) -> Result<(), RouteError> {
         let mut node = self;
         let mut rest = false;
@@ -78,22 +106,27 @@ impl Node {
 
     /// `path` is what is left, without the slash before it. Every node is visited at most once for a path, so the
     /// work is bounded by the size of the table.
-    pub(super) fn find(&self, path: &str, method: &Method) -> Option<&Target> {
+    pub(super) fn find(&self, path: &str, method: &Method, search: Search) -> Option<&Target> {
         let (segment, rest) = match path.split_once('/') {
             Some((segment, rest)) => (segment, Some(rest)),
             None => (path, None),
         };
-        let literal = self.literals.get(&*path::comparable(segment));
+        let mut comparable = path::comparable(segment);
+        if search != Search::Exact && comparable.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            comparable.to_mut().make_ascii_lowercase();
+        }
+        let literal = self.literals.get(&*comparable);
         let variable = self.variable.as_deref().filter(|_| !segment.is_empty());
         literal
-            .and_then(|node| node.descend(rest, method))
-            .or_else(|| variable.and_then(|node| node.descend(rest, method)))
+            .and_then(|node| node.descend(rest, method, search))
+            .or_else(|| variable.and_then(|node| node.descend(rest, method, search)))
             .or_else(|| self.rest.find(method))
     }
 
-    fn descend(&self, rest: Option<&str>, method: &Method) -> Option<&Target> {
+    fn descend(&self, rest: Option<&str>, method: &Method, search: Search) -> Option<&Target> {
         match rest {
-            Some(rest) => self.find(rest, method),
+            Some(rest) => self.find(rest, method, search),
+            None if search == Search::Alike => self.here.find(method).or_else(|| self.rest.find(method)),
             None => self.here.find(method),
         }
     }
@@ -118,6 +151,23 @@ impl Methods {
             self.named.push((method.clone(), target.clone()));
         }
         Ok(())
+    }
+
+    fn insert_alike(&mut self, pattern: &Pattern, target: &Target) {
+        let keep = |slot: &mut Target| {
+            if target.0.demand() < slot.0.demand() {
+                *slot = target.clone();
+            }
+        };
+        if pattern.methods.is_empty() {
+            keep(self.any.get_or_insert_with(|| target.clone()));
+        }
+        for method in &pattern.methods {
+            match self.named.iter_mut().find(|(named, _)| named == method) {
+                Some((_, slot)) => keep(slot),
+                None => self.named.push((method.clone(), target.clone())),
+            }
+        }
     }
 
     fn find(&self, method: &Method) -> Option<&Target> {

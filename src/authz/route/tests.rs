@@ -75,7 +75,97 @@ fn no_encoding_of_a_literal_passes_by_its_rule() {
     for path in ["/public/admin", "/public/%61dmin", "/public/%61%64%6D%69%6e"] {
         assert_eq!(found(&table, "GET", path), Some("GET /public/admin"), "{path}");
     }
-    assert_eq!(found(&table, "GET", "/public/%41dmin"), Some("* /public/**"));
+    assert_eq!(found(&table, "GET", "/public/%41dminx"), Some("* /public/**"));
+}
+
+/// The rule that covers a path, or whether it was refused because it looks like another.
+fn verdict<'a>(table: &'a Routes, path: &'a str) -> Result<Option<&'a str>, PathError> {
+    table.find(&Method::GET, path).map(|found| found.map(|found| found.rule().name()))
+}
+
+#[test]
+fn what_an_upstream_may_take_for_a_stricter_rules_path_is_refused() {
+    let table = routes(&[
+        ("* /**", Access::Public),
+        ("* /admin/**", Access::Token),
+        ("GET /me", Access::Token),
+        ("GET /plants/{id}", Access::Token),
+        ("GET /files/{name}", Access::Optional),
+        ("GET /files/secret/", Access::Token),
+    ]);
+    for path in [
+        "/Admin/x",
+        "/%41DMIN/x",
+        "/admin",
+        "/ADMIN",
+        "/me/",
+        "/me.json",
+        "/Me",
+        "/ME.HTML",
+        "/ME/",
+        "/plants/7/",
+        "/Plants/7",
+        "/files/secret",
+        "/files/Secret",
+        "/files/secret.txt",
+        "/FILES/secret/",
+    ] {
+        assert_eq!(verdict(&table, path), Err(PathError::Lookalike), "{path}");
+    }
+    for (path, rule) in [
+        ("/", "* /**"),
+        ("/index.html", "* /**"),
+        ("/Plants", "* /**"),
+        ("/plants/", "* /**"),
+        ("/.me", "* /**"),
+        ("/me/x", "* /**"),
+        ("/a.me/x", "* /**"),
+        ("/files/Other.txt", "GET /files/{name}"),
+        ("/files/", "* /**"),
+        ("/admin/", "* /admin/**"),
+        ("/plants/New.x", "GET /plants/{id}"),
+    ] {
+        assert_eq!(verdict(&table, path), Ok(Some(rule)), "{path}");
+    }
+}
+
+#[test]
+fn a_rule_with_another_demand_is_stricter_and_one_with_less_is_not() {
+    let spec = |pattern: &str, permission: Option<&str>| RouteSpec {
+        patterns: vec![pattern.parse().unwrap()],
+        permissions: permission.map(str::to_owned).into_iter().collect(),
+        ..RouteSpec::default()
+    };
+    let specs =
+        vec![spec("* /**", None), spec("* /a/**", Some("A")), spec("* /a/b/**", Some("B")), spec("GET /a/c", None)];
+    let table = Routes::build(specs, &[], &mut Vocabulary::default()).unwrap();
+    for refused in ["/A/x", "/a", "/a/B/x", "/a/b"] {
+        assert_eq!(verdict(&table, refused), Err(PathError::Lookalike), "{refused}");
+    }
+    for (path, rule) in [("/a/", "* /a/**"), ("/a/C", "* /a/**"), ("/a/c/", "* /a/**"), ("/a/b/", "* /a/b/**")] {
+        assert_eq!(verdict(&table, path), Ok(Some(rule)), "{path}");
+    }
+}
+
+#[test]
+fn rules_that_are_told_apart_by_their_spelling_are_both_right() {
+    let table = routes(&[
+        ("* /public/**", Access::Public),
+        ("GET /public/me", Access::Token),
+        ("GET /public/Me", Access::Public),
+        ("GET /public/me.png", Access::Public),
+        ("GET /public/x", Access::Public),
+        ("GET /public/x/", Access::Token),
+    ]);
+    for (path, rule) in [
+        ("/public/me", "GET /public/me"),
+        ("/public/Me", "GET /public/Me"),
+        ("/public/me.png", "GET /public/me.png"),
+        ("/public/x", "GET /public/x"),
+        ("/public/x/", "GET /public/x/"),
+    ] {
+        assert_eq!(verdict(&table, path), Ok(Some(rule)), "{path}");
+    }
 }
 
 #[test]

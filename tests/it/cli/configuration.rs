@@ -122,3 +122,200 @@ fn bad_usage_ends_with_2_and_help_with_0() {
         assert!(ended.stdout.contains("bearergate"), "{arguments:?}");
     }
 }
+
+/// Runs the program on these bytes as its configuration; `name` for messages.
+fn check(bytes: &[u8]) -> super::support::Ended {
+    let folder = Folder::empty();
+    folder.write("gateway.toml", bytes);
+    folder.run(&["check"])
+}
+
+#[test]
+fn any_bytes_as_a_configuration_are_refused_with_words() {
+    let everything = (0..=255_u8).collect::<Vec<_>>();
+    let deep = format!("a = {}", "[".repeat(200_000));
+    let dotted = format!("{}a = 1", "a.".repeat(200_000));
+    let tables = "[a.".repeat(50_000);
+    let keys: String = (0..20_000).map(|number| format!("k{number} = {number}\n")).collect();
+    for (what, bytes) in [
+        ("nothing but a zero", &b"\0"[..]),
+        ("every byte", &everything),
+        ("a byte order mark of UTF-16", b"\xff\xfel\0i\0s\0t\0"),
+        ("a program", b"\x7fELF\x02\x01\x01\0\0\0"),
+        ("JSON", b"{\"listen\": {\"address\": \"127.0.0.1:1\"}}"),
+        ("YAML", b"listen:\n  address: 127.0.0.1:1\n"),
+        ("an unclosed string", b"preset = \"homsai"),
+        ("an unclosed text", b"preset = '''homsai"),
+        ("an escape that is none", b"preset = \"\\q\""),
+        ("half a surrogate", b"preset = \"\\ud800\""),
+        ("a number beyond all", b"[limits]\nrequests = 99999999999999999999999999"),
+        ("a number that is none", b"[limits]\nrequests = nan"),
+        ("a table twice", b"[limits]\n[limits]\n"),
+        ("a table that was a value", b"limits = 1\n[limits]\nrequests = 1\n"),
+        ("a list of tables that was a table", b"[route]\nmatch = \"GET /\"\n[[route]]\nmatch = \"GET /\"\n"),
+        ("an escape for the terminal", "\u{1b}[31m = 1".as_bytes()),
+        ("one in quotes", b"\"\\u001b]0;x\\u0007\" = 1"),
+        ("right to left", "\u{202e}preset = 1".as_bytes()),
+        ("deep lists", deep.as_bytes()),
+        ("deep names", dotted.as_bytes()),
+        ("deep tables", tables.as_bytes()),
+        ("many keys", keys.as_bytes()),
+        ("5 MiB", &vec![b'#'; 5 << 20]),
+    ] {
+        let ended = check(bytes);
+        assert_eq!((ended.code, ended.stdout.as_str()), (78, ""), "{what}: {ended:.2000?}");
+        assert!(ended.stderr.starts_with("error: "), "{what}: {:.500}", ended.stderr);
+        assert!(ended.stderr.contains("gateway.toml"), "{what}: {:.500}", ended.stderr);
+        assert!(!ended.stderr.contains(['\u{1b}', '\u{7}', '\0']), "{what}: {:.500}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_file_is_no_configuration() {
+    let folder = Folder::empty();
+    std::fs::create_dir(folder.path().join("gateway.toml")).unwrap();
+    for command in [&["check"][..], &["run"], &[], &["routes"], &["token", "mint"]] {
+        let ended = folder.run(command);
+        assert_eq!(ended.code, 78, "{command:?}: {ended:?}");
+        assert!(ended.stderr.contains("gateway.toml") && ended.stderr.contains("cannot be read"), "{}", ended.stderr);
+    }
+    for (path, told) in [
+        ("/dev/zero", "larger than 4 MiB"),
+        ("gateway.toml/x", "cannot be read"),
+        ("loop.toml", "cannot be read"),
+        ("/proc/self/mem", "cannot be read"),
+    ] {
+        let _ = std::os::unix::fs::symlink("loop.toml", folder.path().join("loop.toml"));
+        let ended = folder.run(&["check", "--config", path]);
+        assert_eq!(ended.code, 78, "{path}: {ended:?}");
+        assert!(ended.stderr.contains(told), "{path}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_ends_with_78() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::with_preset("homsai");
+    let path = folder.path().join("gateway.toml");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+    if std::fs::read(&path).is_ok() {
+        // Nothing is forbidden to root.
+        return;
+    }
+    let ended = folder.run(&[]);
+    assert_eq!(ended.code, 78);
+    assert!(ended.stderr.contains("Permission denied"), "{}", ended.stderr);
+}
+
+/// A table of every kind, without a mistake.
+const SOUND: &str = "
+[listen]
+[limits]
+[admin]
+[cache]
+[roles]
+[identity_headers]
+[dialect]
+no_route = { status = 404 }
+[upstream.default]
+servers = [\"builtin:echo\"]
+[issuer.main]
+issuer = \"https://id.example.com\"
+secret = { env = \"PATH\", weak = true }
+[ownership.plant]
+variable = \"id\"
+claim = \"plants\"
+[[route]]
+match = \"GET /plants/{id}\"
+owner = \"plant\"
+";
+
+#[test]
+fn an_unknown_key_is_refused_at_every_level() {
+    assert_eq!(check(SOUND.as_bytes()).code, 0, "{:?}", check(SOUND.as_bytes()));
+    for (at, table) in [
+        ("[listen]", "listen"),
+        ("[limits]", "limits"),
+        ("[admin]", "admin"),
+        ("[cache]", "cache"),
+        ("[dialect]", "dialect"),
+        ("[upstream.default]", "upstream.default"),
+        ("[issuer.main]", "issuer.main"),
+        ("[ownership.plant]", "ownership.plant"),
+        ("[[route]]", "route"),
+    ] {
+        let ended = check(SOUND.replacen(at, &format!("{at}\nunheard_of = 1"), 1).as_bytes());
+        assert_eq!(ended.code, 78, "{at}");
+        assert!(ended.stderr.contains(&format!("unknown key `unheard_of` in `{table}`")), "{at}: {}", ended.stderr);
+    }
+    for (inline, with, table) in [
+        ("{ status = 404 }", "{ status = 404, unheard_of = 1 }", "dialect.no_route"),
+        ("weak = true }", "weak = true, unheard_of = 1 }", "issuer.main.secret"),
+    ] {
+        let ended = check(SOUND.replacen(inline, with, 1).as_bytes());
+        assert_eq!(ended.code, 78, "{table}");
+        assert!(ended.stderr.contains(&format!("unknown key `unheard_of` in `{table}`")), "{}", ended.stderr);
+    }
+    let ended = check(format!("unheard_of = 1\n[unheard]\n[[of]]\n{SOUND}").as_bytes());
+    for key in ["unheard_of", "unheard", "of"] {
+        assert!(ended.stderr.contains(&format!("unknown key `{key}`")), "{key}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_is_not_built_is_refused_by_name() {
+    for (table, line) in [
+        ("[listen]", "tls = { cert = \"a\", key = \"b\" }"),
+        ("[upstream.default]", "health_check = { path = \"/\" }"),
+        ("[issuer.main]", "refresh = \"1m\""),
+        ("[ownership.plant]", "cache = \"1m\""),
+        ("", "mode = \"report\""),
+        ("", "store = \"sqlite:x\""),
+        ("", "cors = {}"),
+        ("", "accounts = {}"),
+    ] {
+        let text = if table.is_empty() {
+            format!("{line}\n{SOUND}")
+        } else {
+            SOUND.replacen(table, &format!("{table}\n{line}"), 1)
+        };
+        let ended = check(text.as_bytes());
+        assert_eq!(ended.code, 78, "{line}");
+        assert!(ended.stderr.contains("is not yet supported"), "{line}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_variable_is_a_value_and_never_more() {
+    let folder = Folder::with(&format!("preset = \"${{PRESET}}\"{LISTEN}"));
+    let run = |value: &std::ffi::OsStr| {
+        super::support::Ended::from(folder.command(&["check"]).env("PRESET", value).output().unwrap())
+    };
+    assert_eq!(run("homsai".as_ref()).code, 0);
+    for value in [
+        "homsai\"\n[admin]\nenabled = false\n#",
+        "homsai\" # ",
+        "${PATH}",
+        "$${PATH}",
+        "${PRESET}",
+        "",
+        "\u{1b}[31m",
+        "./none.toml",
+        "/dev/null/x.toml",
+    ] {
+        let ended = run(value.as_ref());
+        assert_eq!(ended.code, 78, "{value:?}: {ended:?}");
+        assert!(ended.stderr.contains("gateway.toml:1:10") && !ended.stderr.contains('\u{1b}'), "{}", ended.stderr);
+    }
+    let not_unicode = std::os::unix::ffi::OsStrExt::from_bytes(b"homsai\xff");
+    let ended = run(not_unicode);
+    assert_eq!(ended.code, 78);
+    for text in ["${", "${}", "${A", "${A B}", "${1}", "${PRESET:-", "${NOBODY_SETS_THIS}", "${${PRESET}}"] {
+        let ended = check(format!("preset = '{text}'").as_bytes());
+        assert_eq!(ended.code, 78, "{text}");
+        assert!(ended.stderr.contains("gateway.toml:1:10"), "{text}: {}", ended.stderr);
+    }
+    assert_eq!(check(format!("preset = \"${{NOBODY_SETS_THIS:-homsai}}\"{LISTEN}").as_bytes()).code, 0);
+    assert_eq!(check(format!("\"${{PATH}}\" = 1\npreset = \"homsai\"{LISTEN}").as_bytes()).code, 78, "not in keys");
+}

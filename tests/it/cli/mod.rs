@@ -5,5 +5,6 @@ mod gateway;
 mod jws;
 mod log;
 mod output;
+mod process;
 mod support;
 mod tokens;

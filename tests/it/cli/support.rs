@@ -114,7 +114,11 @@ pub(super) struct Gateway {
 
 impl Gateway {
     pub(super) fn start(folder: &Folder, arguments: &[&str]) -> Self {
-        let mut child = folder.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn(folder.command(arguments))
+    }
+
+    pub(super) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut rest = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
         while !(banner.contains("Try:\n") && banner.ends_with("\n\n")) {
@@ -130,10 +134,18 @@ impl Gateway {
         suggestions.lines().filter(|line| !line.is_empty()).map(str::trim).collect()
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Asks it to end, and waits.
-    pub(super) fn terminate(mut self) -> Ended {
+    pub(super) fn terminate(self) -> Ended {
+        shell(&format!("kill -TERM {}", self.id()));
+        self.wait()
+    }
+
+    pub(super) fn wait(mut self) -> Ended {
         let child = self.child.take().unwrap();
-        shell(&format!("kill -TERM {}", child.id()));
         let mut ended = Ended::from(child.wait_with_output().unwrap());
         ended.stdout = std::mem::take(&mut self.banner);
         self.rest.read_to_string(&mut ended.stdout).unwrap();

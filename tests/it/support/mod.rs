@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod deployment;
 pub(crate) mod forge;
+pub(crate) mod http_2;
 pub(crate) mod upstream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -27,17 +28,40 @@ pub(crate) use upstream::Upstream;
 const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes or more";
 /// The manual clock's time.
 pub(crate) const NOW: u64 = 1_765_536_322;
+const NOW: u64 = 1_765_536_322;
+/// What the upstream is told of which claim.
+const IDENTITY: [(&str, &str); 2] = [("x-user-id", "sub"), ("x-user-name", "name")];
+
+fn identity_header((name, claim): (&'static str, &str)) -> IdentityHeader {
+    IdentityHeader { name: HeaderName::from_static(name), claim: ClaimPath::from(claim) }
+}
 
 /// A token of `subject` that is good for a minute.
 pub(crate) fn token(subject: &str) -> String {
+    token_with(json!({ "sub": subject }))
+}
+
+/// A token with these claims that is good for a minute.
+pub(crate) fn token_with(mut claims: serde_json::Value) -> String {
     let key = SigningKey::from_secret(Algorithm::Hs256, SECRET).unwrap();
-    let claims = json!({ "sub": subject, "exp": NOW + 60 });
+    claims["exp"] = json!(NOW + 60);
     sign(&key, None, claims.as_object().unwrap()).unwrap()
+}
+
+/// A route for each pattern and who may use it.
+pub(crate) fn routes(routes: &[(&str, Access)]) -> Vec<RouteSpec> {
+    let spec = |(pattern, access): &(&str, Access)| RouteSpec {
+        patterns: vec![pattern.parse().unwrap()],
+        access: *access,
+        ..RouteSpec::default()
+    };
+    routes.iter().map(spec).collect()
 }
 
 /// What a test's gateway is made of.
 pub(crate) struct Setup {
     pub(crate) upstream: UpstreamSettings,
+    pub(crate) routes: Vec<RouteSpec>,
     pub(crate) limits: Limits,
     pub(crate) drain_deadline: Duration,
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
@@ -49,6 +73,11 @@ impl Setup {
         let servers = servers.iter().map(|address| address.to_string().parse().unwrap()).collect();
         Self {
             upstream: UpstreamSettings::new("default", servers),
+            routes: routes(&[
+                ("* /**", Access::Token),
+                ("* /public/**", Access::Public),
+                ("* /maybe", Access::Optional),
+            ]),
             limits: Limits::default(),
             drain_deadline: Duration::from_secs(20),
             trusted_proxies: Vec::new(),
@@ -64,13 +93,7 @@ impl Setup {
     pub(crate) fn snapshot(self) -> Snapshot {
         let clock = Clock::manual(Timestamp::from_secs(NOW));
         let mut vocabulary = Vocabulary::default();
-        let routes = [("* /**", Access::Token), ("* /public/**", Access::Public), ("* /maybe", Access::Optional)];
-        let specs = routes.map(|(pattern, access)| RouteSpec {
-            patterns: vec![pattern.parse().unwrap()],
-            access,
-            ..RouteSpec::default()
-        });
-        let routes = Routes::build(specs.to_vec(), &[], &mut vocabulary).unwrap();
+        let routes = Routes::build(self.routes, &[], &mut vocabulary).unwrap();
         let key = SigningKey::from_secret(Algorithm::Hs256, SECRET).unwrap();
         let authenticator = Authenticator::builder()
             .issuer(IssuerSettings {
@@ -81,10 +104,7 @@ impl Setup {
                 permissions: Vec::new(),
             })
             .vocabulary(vocabulary)
-            .identity_headers(vec![IdentityHeader {
-                name: HeaderName::from_static("x-user-id"),
-                claim: ClaimPath::from("sub"),
-            }])
+            .identity_headers(IDENTITY.map(identity_header).to_vec())
             .clock(clock.clone())
             .build()
             .unwrap();
@@ -92,7 +112,10 @@ impl Setup {
             authenticator: Arc::new(authenticator),
             routes: Arc::new(routes),
             contract: Arc::new(Contract::new(Dialect::default())),
-            managed: ManagedHeaders::new(vec![HeaderName::from_static("x-user-id")], AuthorizationHeader::Keep),
+            managed: ManagedHeaders::new(
+                IDENTITY.map(|(name, _)| HeaderName::from_static(name)).to_vec(),
+                AuthorizationHeader::Keep,
+            ),
             upstreams: vec![Arc::new(self.upstream)],
             limits: self.limits,
             trusted_proxies: self.trusted_proxies,
