@@ -17,8 +17,8 @@ use base64::{
 use bearergate::{
     clock::Timestamp,
     jwt::{
-        self, Algorithm, ClaimPath, Expectations, KeySet, RememberedHeaders, RequiredClaim, SigningKey,
-        UnverifiedToken, VerifyingKey,
+        self, Algorithm, ClaimPath, ClaimValue, Expectations, KeySet, RememberedHeaders, SigningKey, UnverifiedToken,
+        VerifyingKey,
     },
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -41,7 +41,7 @@ fn expectations() -> Expectations {
     Expectations {
         issuer: Some("https://id.example.com".to_owned()),
         audience: vec!["orders".to_owned()],
-        required_claims: vec![RequiredClaim { path: ClaimPath::from("token_type"), value: "access".into() }],
+        required_claims: vec![ClaimValue { path: ClaimPath::from("token_type"), value: "access".into() }],
         subject_required: true,
         ..Expectations::default()
     }

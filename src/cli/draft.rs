@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::{
         config::KeySource,
-        jwt::{Algorithm, Expectations, RequiredClaim},
+        jwt::{Algorithm, ClaimValue, Expectations},
     };
 
     fn issuer(expectations: Expectations, permissions: &[&str]) -> Issuer {
@@ -131,7 +131,7 @@ mod tests {
         let expected = Expectations {
             issuer: Some("https://id.example.com".to_owned()),
             audience: vec!["orders".to_owned(), "other".to_owned()],
-            required_claims: vec![RequiredClaim { path: "token_type".into(), value: "access".into() }],
+            required_claims: vec![ClaimValue { path: "token_type".into(), value: "access".into() }],
             subject: "user_id".into(),
             ..Expectations::default()
         };

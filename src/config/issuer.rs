@@ -10,7 +10,7 @@ use super::{
     reader::{At, Reader},
     values::{Mistake, claim_path, duration, one_of, owned, shown, similar, text},
 };
-use crate::jwt::{Algorithm, ClaimPath, Expectations, RequiredClaim};
+use crate::jwt::{Algorithm, ClaimPath, ClaimValue, Expectations};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -74,11 +74,11 @@ fn expectations(reader: &mut Reader<'_>) -> Expectations {
     }
 }
 
-fn claims_with_values(reader: Reader<'_>) -> Vec<RequiredClaim> {
+fn claims_with_values(reader: Reader<'_>) -> Vec<ClaimValue> {
     let mut claims = Vec::new();
     for entry in reader.entries() {
         if let Some(At { value, .. }) = reader.parse(&entry.key, &entry.node, json_scalar) {
-            claims.push(RequiredClaim { path: ClaimPath::from(entry.key.as_str()), value });
+            claims.push(ClaimValue { path: ClaimPath::from(entry.key.as_str()), value });
         }
     }
     claims

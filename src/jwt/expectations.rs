@@ -31,9 +31,9 @@ pub struct Expectations {
     /// The exact kind of token, such as `at+jwt`. Absent: none, `JWT` or `at+jwt`.
     pub typ: Option<String>,
     /// Claims that have to be there with a certain value.
-    pub required_claims: Vec<RequiredClaim>,
+    pub required_claims: Vec<ClaimValue>,
     /// Claims that must not have a certain value: a token that was made for something else says so.
-    pub forbidden_claims: Vec<RequiredClaim>,
+    pub forbidden_claims: Vec<ClaimValue>,
     /// Which claim names the subject. Default `sub`.
     pub subject: ClaimPath,
     /// Whether the claim that names the subject has to be there. Its type is checked in any case. Default false.
@@ -45,12 +45,12 @@ pub struct Expectations {
     pub max_life: Option<Duration>,
 }
 
-/// A claim that has to be there with a certain value.
+/// A claim and a value of it, that a token must have or must not have.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RequiredClaim {
+pub struct ClaimValue {
     /// Where it stands.
     pub path: ClaimPath,
-    /// What it has to be equal to. An integer is equal to no number with a fraction or exponent.
+    /// What it is compared with. An integer is equal to no number with a fraction or exponent.
     pub value: serde_json::Value,
 }
 
@@ -261,7 +261,7 @@ fn forbidden_claims(expected: &Expectations, claims: &Claims) -> Outcome {
     if expected.forbidden_claims.is_empty() {
         return Outcome::NotAsked;
     }
-    let has = |one: &&RequiredClaim| claims.at(&one.path).is_some_and(|value| value.equals(&one.value));
+    let has = |one: &&ClaimValue| claims.at(&one.path).is_some_and(|value| value.equals(&one.value));
     match expected.forbidden_claims.iter().find(has) {
         Some(one) => failed(InvalidToken::ForbiddenClaim(one.path.to_string().into())),
         None => Outcome::Passed,

@@ -28,7 +28,6 @@ pub(crate) use upstream::Upstream;
 const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes or more";
 /// The manual clock's time.
 pub(crate) const NOW: u64 = 1_765_536_322;
-const NOW: u64 = 1_765_536_322;
 /// What the upstream is told of which claim.
 const IDENTITY: [(&str, &str); 2] = [("x-user-id", "sub"), ("x-user-name", "name")];
 
