@@ -5,6 +5,7 @@
 //! an issuer nor a route is there, a preset. A block with `[dependencies]` is a Cargo.toml's.
 
 #![cfg(feature = "gateway")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot read the repository has failed")]
 
 use std::{
     fs,

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    jwt::{Algorithm, ClaimPath, Expectations, InvalidToken, KeySet, UnverifiedToken, VerifyError, VerifyingKey},
+    jwt::{
+        Algorithm, ClaimPath, Expectations, InvalidToken, KeySet, RememberedHeaders, UnverifiedToken, VerifyError,
+        VerifyingKey,
+    },
 };
 
 /// What is known of one issuer, and what its tokens must say.
@@ -80,6 +83,7 @@ pub struct Authenticator {
     by_iss: HashMap<Box<str>, usize>,
     without_iss: Option<usize>,
     cache: Cache,
+    headers: RememberedHeaders,
     scheme: SchemeMatch,
     token_bytes: usize,
     clock: Clock,
@@ -183,7 +187,7 @@ impl Authenticator {
     }
 
     fn verify(&self, token: &str, now: Timestamp, mut passed: impl FnMut(Passed<'_>)) -> Result<Principal, AuthnError> {
-        let unverified = UnverifiedToken::parse(token, self.token_bytes)?;
+        let unverified = UnverifiedToken::parse_with(token, self.token_bytes, &self.headers)?;
         passed(Passed::Form(&unverified));
         let (at, issuer) = self.issuer_of(&unverified)?;
         passed(Passed::Issuer { name: &issuer.profile.issuer, expectations: &issuer.expectations });
@@ -198,7 +202,7 @@ impl Authenticator {
         })?;
         let key = keys.select(unverified.header())?;
         passed(Passed::Key(key));
-        let signed = unverified.verify_signature(key)?;
+        let signed = unverified.verify_and_remember(key, &self.headers)?;
         passed(Passed::Signature);
         let outcome = issuer.expectations.check(&signed, now);
 
@@ -342,6 +346,7 @@ impl AuthenticatorBuilder {
             by_iss,
             without_iss,
             cache: Cache::new(self.cache),
+            headers: RememberedHeaders::default(),
             scheme: self.scheme,
             token_bytes: self.token_bytes.unwrap_or(Self::DEFAULT_TOKEN_BYTES),
             clock: self.clock,

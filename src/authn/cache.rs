@@ -41,7 +41,7 @@ pub struct CacheStats {
     pub hits: u64,
     /// Tokens that had to be verified.
     pub misses: u64,
-    /// Tokens held now, about.
+    /// Tokens held now.
     pub entries: u64,
 }
 
@@ -94,6 +94,8 @@ impl Cache {
     }
 
     pub(super) fn stats(&self) -> CacheStats {
+        // moka counts what is written late, in batches: whoever asks wants to know what is there now.
+        self.tokens.run_pending_tasks();
         CacheStats {
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),

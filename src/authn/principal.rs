@@ -136,13 +136,14 @@ struct Unfit;
 fn header_text(value: Value<'_>) -> Result<Option<String>, Unfit> {
     match value {
         Value::Null => Ok(None),
-        Value::Object(_) => Ok(Some(value.to_json().to_string())),
+        Value::Object(_) => Ok(Some(value.to_string())),
         Value::Array(elements) => {
             let mut joined = String::new();
             for (at, element) in elements.enumerate() {
                 let text = scalar(element).ok_or(Unfit)?;
-                // Joined, it would be two elements: what the upstream reads must be what the issuer said.
-                if text.contains(',') {
+                // Joined, it would be two elements, or another one without the spaces around it (RFC 9110 §5.6.1): what
+                // the upstream reads must be what the issuer said.
+                if text.contains(',') || text.trim_matches(' ').len() != text.len() {
                     return Err(Unfit);
                 }
                 if at > 0 {

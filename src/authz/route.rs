@@ -152,8 +152,9 @@ impl Rule {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Demand {
+    #[default]
     Nothing,
     Token,
     /// A permission, ownership, or a certain issuer.
@@ -166,6 +167,8 @@ pub struct Routes {
     root: Node,
     /// The same, for paths that are only spelled alike.
     alike: Node,
+    /// What the strictest rule asks for.
+    strictest: Demand,
     rules: Vec<Arc<Rule>>,
 }
 
@@ -242,6 +245,7 @@ impl Routes {
         let target = Target(Arc::clone(&rule));
         self.root.insert(pattern, &target)?;
         self.alike.insert_alike(pattern, &target);
+        self.strictest = self.strictest.max(rule.demand());
         self.rules.push(rule);
         Ok(())
     }
@@ -259,10 +263,15 @@ impl Routes {
         if !allowed.contains(taken) {
             return Err(PathError::NotAllowedHere(taken));
         }
-        if rule.is_some_and(|rule| !rule.is_literal && self.looks_stricter(rest, method, rule)) {
+        if rule.is_some_and(|rule| self.may_look_stricter(rule) && self.looks_stricter(rest, method, rule)) {
             return Err(PathError::Lookalike);
         }
         Ok(rule.map(|rule| Match { rule, path }))
+    }
+
+    /// Whether any path of `rule` can look like a stricter rule's.
+    fn may_look_stricter(&self, rule: &Rule) -> bool {
+        !rule.is_literal && (self.strictest == Demand::More || self.strictest > rule.demand())
     }
 
     /// Whether `path`, which `rule` covers, differs only in its spelling from one that a stricter rule covers.

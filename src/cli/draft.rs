@@ -4,7 +4,7 @@
 //! (`jti`), the required claims, whatever else the caller sets.
 
 use aws_lc_rs::rand::SecureRandom;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64_simd::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use crate::{clock::Timestamp, config::Issuer, jwt::ClaimPath};
@@ -42,7 +42,7 @@ impl<'a> Draft<'a> {
         draft.set(&"exp".into(), life.expires.as_secs().into());
         let mut id = [0; ID_BYTES];
         if random.fill(&mut id).is_ok() {
-            draft.set(&"jti".into(), URL_SAFE_NO_PAD.encode(id).into());
+            draft.set(&"jti".into(), URL_SAFE_NO_PAD.encode_to_string(id).into());
         }
         for required in &expected.required_claims {
             draft.set(&required.path, required.value.clone());
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::{
         config::KeySource,
-        jwt::{Algorithm, Expectations, RequiredClaim},
+        jwt::{Algorithm, ClaimValue, Expectations},
     };
 
     fn issuer(expectations: Expectations, permissions: &[&str]) -> Issuer {
@@ -131,7 +131,7 @@ mod tests {
         let expected = Expectations {
             issuer: Some("https://id.example.com".to_owned()),
             audience: vec!["orders".to_owned(), "other".to_owned()],
-            required_claims: vec![RequiredClaim { path: "token_type".into(), value: "access".into() }],
+            required_claims: vec![ClaimValue { path: "token_type".into(), value: "access".into() }],
             subject: "user_id".into(),
             ..Expectations::default()
         };

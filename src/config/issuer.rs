@@ -8,9 +8,9 @@ use super::{
     key_source::{self, KeySource},
     node::{Node, Value},
     reader::{At, Reader},
-    values::{Mistake, claim_path, duration, owned, shown, similar, text},
+    values::{Mistake, claim_path, duration, one_of, owned, shown, similar, text},
 };
-use crate::jwt::{Algorithm, ClaimPath, Expectations, RequiredClaim};
+use crate::jwt::{Algorithm, ClaimPath, ClaimValue, Expectations};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -65,6 +65,8 @@ fn expectations(reader: &mut Reader<'_>) -> Expectations {
         required_claims: reader.table("required_claims").map(claims_with_values).unwrap_or_default(),
         forbidden_claims: reader.table("forbidden_claims").map(claims_with_values).unwrap_or_default(),
         subject_required: subject.is_some(),
+        subject_integer: reader
+            .read_or("subject_type", false, |node| one_of(node, &[("string", false), ("integer", true)])),
         subject: subject.unwrap_or(default.subject),
         max_life: reader
             .read("max_life", |node| duration(node, Duration::from_secs(1)..=DAY * 3650))
@@ -72,11 +74,11 @@ fn expectations(reader: &mut Reader<'_>) -> Expectations {
     }
 }
 
-fn claims_with_values(reader: Reader<'_>) -> Vec<RequiredClaim> {
+fn claims_with_values(reader: Reader<'_>) -> Vec<ClaimValue> {
     let mut claims = Vec::new();
     for entry in reader.entries() {
         if let Some(At { value, .. }) = reader.parse(&entry.key, &entry.node, json_scalar) {
-            claims.push(RequiredClaim { path: ClaimPath::from(entry.key.as_str()), value });
+            claims.push(ClaimValue { path: ClaimPath::from(entry.key.as_str()), value });
         }
     }
     claims

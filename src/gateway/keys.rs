@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 use crate::{
     config::{Issuer, KeySource},
@@ -176,12 +176,10 @@ fn write_new(path: &Path, contents: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-    let unfinished = folder.join(format!(".{file_name}.{}", std::process::id()));
-    // Left over from a process of the same number that was killed: nothing that anyone has read.
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    // A name that nobody else has: not another thread, and no process of the same number in another container.
+    let mut name = [0; 8];
+    SystemRandom::new().fill(&mut name).map_err(io::Error::other)?;
+    let unfinished = folder.join(format!(".{file_name}.{:016x}", u64::from_ne_bytes(name)));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
     let written = io::Write::write_all(&mut file, contents).and_then(|()| file.sync_all());
     let linked = written.and_then(|()| fs::hard_link(&unfinished, path));
@@ -254,9 +252,9 @@ mod tests {
                 open(&issuer).map(|keys| keys.signing.unwrap().to_private_jwk().unwrap().expose().to_vec())
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
-            threads.into_iter().filter_map(|thread| thread.join().unwrap().ok()).collect()
+            threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
         });
-        assert!(!ids.is_empty());
+        assert_eq!(fs::read_dir(state.path()).unwrap().count(), 1, "nothing unfinished is left");
         assert!(ids.iter().all(|id| *id == ids[0]));
     }
 

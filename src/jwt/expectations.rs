@@ -31,23 +31,26 @@ pub struct Expectations {
     /// The exact kind of token, such as `at+jwt`. Absent: none, `JWT` or `at+jwt`.
     pub typ: Option<String>,
     /// Claims that have to be there with a certain value.
-    pub required_claims: Vec<RequiredClaim>,
+    pub required_claims: Vec<ClaimValue>,
     /// Claims that must not have a certain value: a token that was made for something else says so.
-    pub forbidden_claims: Vec<RequiredClaim>,
+    pub forbidden_claims: Vec<ClaimValue>,
     /// Which claim names the subject. Default `sub`.
     pub subject: ClaimPath,
     /// Whether the claim that names the subject has to be there. Its type is checked in any case. Default false.
     pub subject_required: bool,
+    /// Whether the subject has to be a whole number of at most 64 bits, as a number or as its digits (`1` or `"1"`, not
+    /// `"01"`). Default false: any text will do.
+    pub subject_integer: bool,
     /// The longest acceptable life. Absent: not checked.
     pub max_life: Option<Duration>,
 }
 
-/// A claim that has to be there with a certain value.
+/// A claim and a value of it, that a token must have or must not have.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RequiredClaim {
+pub struct ClaimValue {
     /// Where it stands.
     pub path: ClaimPath,
-    /// What it has to be equal to. An integer is equal to no number with a fraction or exponent.
+    /// What it is compared with. An integer is equal to no number with a fraction or exponent.
     pub value: serde_json::Value,
 }
 
@@ -62,6 +65,7 @@ impl Default for Expectations {
             forbidden_claims: Vec::new(),
             subject: ClaimPath::from("sub"),
             subject_required: false,
+            subject_integer: false,
             max_life: None,
         }
     }
@@ -257,7 +261,7 @@ fn forbidden_claims(expected: &Expectations, claims: &Claims) -> Outcome {
     if expected.forbidden_claims.is_empty() {
         return Outcome::NotAsked;
     }
-    let has = |one: &&RequiredClaim| claims.at(&one.path).is_some_and(|value| value.equals(&one.value));
+    let has = |one: &&ClaimValue| claims.at(&one.path).is_some_and(|value| value.equals(&one.value));
     match expected.forbidden_claims.iter().find(has) {
         Some(one) => failed(InvalidToken::ForbiddenClaim(one.path.to_string().into())),
         None => Outcome::Passed,
@@ -266,6 +270,11 @@ fn forbidden_claims(expected: &Expectations, claims: &Claims) -> Outcome {
 
 fn subject(expected: &Expectations, claims: &Claims) -> Outcome {
     match claims.subject_text(&expected.subject) {
+        Ok(Some(text)) if expected.subject_integer => {
+            let digits = text.parse::<u64>().is_ok_and(|number| number.to_string() == text);
+            let claim = || expected.subject.to_string().into();
+            passed_or(digits, InvalidToken::ClaimType { claim: claim(), expected: "a whole number" })
+        }
         Ok(Some(_)) => Outcome::Passed,
         Ok(None) if expected.subject_required => {
             failed(InvalidToken::MissingClaim(expected.subject.to_string().into()))

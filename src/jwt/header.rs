@@ -9,16 +9,21 @@
 //!
 //! `jwk`, `jku`, `x5u` and `x5c` would let a token bring its own key: ignored, never fetched (RFC 8725 §3.10).
 
-use std::fmt;
+mod remembered;
 
+use std::{fmt, sync::Arc};
+
+pub use self::remembered::RememberedHeaders;
 use super::{
     Algorithm, InvalidToken, Json, Part, Shown, Value,
     json::{JsonError, Members},
 };
 
-/// What the header says. Nothing of it is proven before the signature is.
+/// What the header says. Nothing of it is proven before the signature is. A clone shares what was read.
 #[derive(Clone)]
-pub struct Header {
+pub struct Header(Arc<Parsed>);
+
+struct Parsed {
     json: Json,
     algorithm: Algorithm,
     key_id: Option<u32>,
@@ -33,31 +38,31 @@ impl Header {
             return Err(InvalidToken::NotAnObject(Part::Header));
         };
         let (algorithm, key_id, typ) = read(&json, members)?;
-        Ok(Self { json, algorithm, key_id, typ })
+        Ok(Self(Arc::new(Parsed { json, algorithm, key_id, typ })))
     }
 
     /// `alg`: what the token says it is signed with.
     #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    pub fn algorithm(&self) -> Algorithm {
+        self.0.algorithm
     }
 
     /// `kid`: which key the token says it is signed with (RFC 7515 §4.1.4). Any text of a stranger's.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
-        self.json.value(self.key_id?).as_str()
+        self.0.json.value(self.0.key_id?).as_str()
     }
 
     /// `typ`: what kind of token it says it is (RFC 7515 §4.1.9).
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
-        self.json.value(self.typ?).as_str()
+        self.0.json.value(self.0.typ?).as_str()
     }
 
     /// A copy of all members, for people.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        self.json.root().to_json()
+        self.0.json.root().to_json()
     }
 }
 
@@ -86,7 +91,7 @@ impl fmt::Debug for Header {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Header")
-            .field("algorithm", &self.algorithm)
+            .field("algorithm", &self.algorithm())
             .field("key_id", &self.key_id().map(|id| Shown::new(id).to_string()))
             .field("typ", &self.typ().map(|typ| Shown::new(typ).to_string()))
             .finish()

@@ -143,6 +143,34 @@ impl<'a> Value<'a> {
     }
 }
 
+impl fmt::Display for Value<'_> {
+    /// JSON without white space. Numbers are as they were written: none is rounded.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |text: &str| serde_json::Value::from(text);
+        let comma = |at| if at == 0 { "" } else { "," };
+        match self {
+            Value::Null => formatter.write_str("null"),
+            Value::Bool(value) => write!(formatter, "{value}"),
+            Value::Number(number) => formatter.write_str(number.as_str()),
+            Value::String(text) => write!(formatter, "{}", quoted(text)),
+            Value::Array(elements) => {
+                formatter.write_str("[")?;
+                for (at, element) in elements.enumerate() {
+                    write!(formatter, "{}{element}", comma(at))?;
+                }
+                formatter.write_str("]")
+            }
+            Value::Object(members) => {
+                formatter.write_str("{")?;
+                for (at, (name, member)) in members.enumerate() {
+                    write!(formatter, "{}{}:{member}", comma(at), quoted(name))?;
+                }
+                formatter.write_str("}")
+            }
+        }
+    }
+}
+
 /// A number as it is written.
 #[derive(Clone, Copy, Debug)]
 pub struct Number<'a>(&'a str);

@@ -2,11 +2,12 @@
 //!
 //! Refused: RSA moduli outside 2048 to 8192 bits and exponents that are even or below 3 (RFC 8725 §3.5), HMAC secrets under
 //! 32 bytes (RFC 7518 §3.2 asks for as many as the digest has), points off the curve, a key of another type than the
-//! algorithm's, private keys where public ones are due, and a PEM as an HMAC secret: whoever has the public key could sign.
+//! algorithm's, private keys where public ones are due, and a public key as an HMAC secret: whoever has it could sign.
 
 mod jwk;
 mod pem;
 mod public;
+mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -39,7 +40,7 @@ impl VerifyingKey {
     /// An HMAC key of at least 32 bytes.
     ///
     /// # Errors
-    /// [`KeyError`], if the algorithm is not HMAC, or the secret is too short or a PEM.
+    /// [`KeyError`], if the algorithm is not HMAC, or the secret is too short or a public key.
     pub fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, KeyError> {
         if secret.len() < SECRET_BYTES && !secret.is_empty() {
             return Err(KeyError::WeakSecret { bytes: secret.len() });
@@ -51,15 +52,13 @@ impl VerifyingKey {
     /// from a single token.
     ///
     /// # Errors
-    /// [`KeyError`], if the algorithm is not HMAC, or the secret is empty or a PEM.
+    /// [`KeyError`], if the algorithm is not HMAC, or the secret is empty or a public key.
     pub fn from_weak_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, KeyError> {
         let hmac = hmac_algorithm(algorithm)?;
         if secret.is_empty() {
             return Err(KeyError::EmptySecret);
         }
-        if secret.trim_ascii_start().starts_with(b"-----BEGIN") {
-            return Err(KeyError::PemAsSecret);
-        }
+        secret::check(secret)?;
         Ok(Self::new(algorithm, Material::Secret(Box::new(hmac::Key::new(hmac, secret)))))
     }
 
@@ -195,6 +194,9 @@ pub enum KeyError {
     /// A PEM as an HMAC secret.
     #[error("the secret is a PEM: a public key is known to everyone and must not be an HMAC secret")]
     PemAsSecret,
+    /// A public key in DER, base64 or as a JWK as an HMAC secret.
+    #[error("the secret is a public key, which is known to everyone and must not be an HMAC secret")]
+    PublicKeyAsSecret,
     /// An RSA modulus outside 2048 to 8192 bits.
     #[error("the RSA key has {bits} bits; 2048 to 8192 are accepted")]
     RsaSize {

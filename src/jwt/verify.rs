@@ -6,13 +6,14 @@
 //! 4. The header, then the claims, in strict form. Still nothing is proven.
 //! 5. The key's algorithm is the header's, and the signature over the very bytes that came (RFC 7515 §5.2) is right.
 
-use super::{Claims, Header, InvalidToken, Part, VerifyingKey, base64url};
+use super::{Claims, Header, InvalidToken, Part, RememberedHeaders, VerifyingKey, base64url};
 
 /// A token in good form. Nothing in it is proven: use it to choose the issuer and the key, for nothing else.
 #[derive(Clone, Debug)]
 pub struct UnverifiedToken<'t> {
     header: Header,
     claims: Claims,
+    header_text: &'t str,
     signed: &'t str,
     signature: Vec<u8>,
 }
@@ -23,11 +24,31 @@ impl<'t> UnverifiedToken<'t> {
     /// # Errors
     /// What is wrong with its form, or with the type of a claim.
     pub fn parse(token: &'t str, max_bytes: usize) -> Result<Self, InvalidToken> {
-        let Parts { header, payload, signature, signed } = Parts::split(token, max_bytes)?;
-        let header = Header::parse(decode(Part::Header, header)?)?;
+        Self::read(token, max_bytes, |text| Header::parse(decode(Part::Header, text)?))
+    }
+
+    /// As [`parse`](Self::parse), with the header of an earlier token if it is the same to the letter.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_with(token: &'t str, max_bytes: usize, known: &RememberedHeaders) -> Result<Self, InvalidToken> {
+        let header = |text: &str| match known.recall(text) {
+            Some(header) => Ok(header),
+            None => Header::parse(decode(Part::Header, text)?),
+        };
+        Self::read(token, max_bytes, header)
+    }
+
+    fn read(
+        token: &'t str,
+        max_bytes: usize,
+        read_header: impl FnOnce(&str) -> Result<Header, InvalidToken>,
+    ) -> Result<Self, InvalidToken> {
+        let Parts { header: header_text, payload, signature, signed } = Parts::split(token, max_bytes)?;
+        let header = read_header(header_text)?;
         let claims = Claims::parse(decode(Part::Payload, payload)?)?;
         let signature = decode(Part::Signature, signature)?;
-        Ok(Self { header, claims, signed, signature })
+        Ok(Self { header, claims, header_text, signed, signature })
     }
 
     /// What the header says, unproven.
@@ -49,6 +70,21 @@ impl<'t> UnverifiedToken<'t> {
     pub fn verify_signature(self, key: &VerifyingKey) -> Result<SignedToken, InvalidToken> {
         prove(&self.header, key, self.signed, &self.signature)?;
         Ok(SignedToken { header: self.header, claims: self.claims })
+    }
+
+    /// As [`verify_signature`](Self::verify_signature), and remembers the header of a token that is correctly signed.
+    ///
+    /// # Errors
+    /// As [`verify_signature`](Self::verify_signature).
+    pub fn verify_and_remember(
+        self,
+        key: &VerifyingKey,
+        known: &RememberedHeaders,
+    ) -> Result<SignedToken, InvalidToken> {
+        let text = self.header_text;
+        let signed = self.verify_signature(key)?;
+        known.remember(text, &signed.header);
+        Ok(signed)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     },
     clock::Timestamp,
     config::Config,
-    jwt::{Check, Claims, Expectations, Header, InvalidToken, Outcome, RequiredClaim},
+    jwt::{Check, ClaimValue, Claims, Expectations, Header, InvalidToken, Outcome},
 };
 
 /// How far a token came.
@@ -160,7 +160,7 @@ fn line(text: &mut String, name: &str, verdict: &Verdict, detail: &str) {
 
 /// What the token says, and what is expected of it.
 fn detail(check: Check, expected: &Expectations, header: &Header, claims: &Claims, now: Timestamp) -> String {
-    let pairs = |claims: &[RequiredClaim]| {
+    let pairs = |claims: &[ClaimValue]| {
         claims.iter().map(|claim| format!("{} = {}", claim.path, claim.value)).collect::<Vec<_>>().join(", ")
     };
     match check {

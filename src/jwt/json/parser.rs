@@ -142,10 +142,11 @@ impl Parser {
         })
         .take(members);
         let duplicate = if members <= COMPARED_PAIRWISE {
-            let mut seen = [&[][..]; COMPARED_PAIRWISE];
+            let mut seen = [(0, &[][..]); COMPARED_PAIRWISE];
             names.enumerate().any(|(count, name)| {
-                seen[count] = name;
-                seen[..count].contains(&name)
+                let print = fingerprint(name);
+                seen[count] = (print, name);
+                seen[..count].iter().any(|(other, seen)| *other == print && *seen == name)
             })
         } else {
             let mut sorted: Vec<&[u8]> = names.collect();
@@ -312,10 +313,20 @@ impl Parser {
         self.nodes.push(Node { kind, start: offset(start), end: offset(end), next });
     }
 
-    /// To the next byte of a string that means something, or to the end.
+    /// To the next byte of a string that means something, or to the end. Eight bytes at a time: strings are most of a
+    /// token.
     fn skip_plain(&mut self) {
-        let plain = self.bytes[self.at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-        self.at = plain.map_or(self.bytes.len(), |plain| self.at + plain);
+        while let Some(eight) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+            let marks = meaningful(u64::from_le_bytes(*eight));
+            if marks != 0 {
+                self.at += marks.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += eight.len();
+        }
+        while self.bytes.get(self.at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
+            self.at += 1;
+        }
     }
 
     fn skip_white_space(&mut self) {
@@ -331,6 +342,31 @@ impl Parser {
     const fn error(&self, problem: JsonProblem) -> JsonError {
         JsonError { problem, at: self.at }
     }
+}
+
+/// The first eight bytes of a name: equal names have equal ones, and comparing a number costs nothing.
+fn fingerprint(name: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    for (to, from) in first.iter_mut().zip(name) {
+        *to = *from;
+    }
+    u64::from_le_bytes(first)
+}
+
+/// Eight times the byte 1.
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+
+/// Marks, in the highest bit of each, the bytes of `word` that are below `bound`, at most 128.
+const fn below(word: u64, bound: u64) -> u64 {
+    word.wrapping_sub(ONES * bound) & !word
+}
+
+/// Marks the bytes of `word` that are a quote, a backslash or a control character, by their highest bit. Above the lowest
+/// mark there may be wrong ones: a subtraction borrows upwards only.
+const fn meaningful(word: u64) -> u64 {
+    let quote = word ^ (ONES * 0x22);
+    let backslash = word ^ (ONES * 0x5c);
+    (below(quote, 1) | below(backslash, 1) | below(word, 0x20)) & (ONES * 0x80)
 }
 
 /// Offsets into the text and the nodes fit: [`parse`] has refused longer documents, and no value is shorter than a byte.

@@ -20,6 +20,12 @@ fn every_kind_of_value_is_read() {
 }
 
 #[test]
+fn a_value_is_written_as_it_was_read_and_no_number_is_rounded() {
+    let text = r#"{"":null,"a\"\n":[true,-0,1.50,1E+2,123456789012345678901234567890,[],{},"\\é😀"],"b":{"c":false}}"#;
+    assert_eq!(Json::parse(text.into()).unwrap().root().to_string(), text);
+}
+
+#[test]
 fn strings_are_unescaped() {
     for text in [
         r#""\"\\\/\b\f\n\r\t""#,

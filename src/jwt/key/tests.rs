@@ -75,6 +75,28 @@ fn a_pem_is_no_secret() {
 }
 
 #[test]
+fn a_public_key_in_another_form_is_no_secret_and_what_only_resembles_one_is() {
+    let der = rsa_der();
+    let jwk = generated(Algorithm::EdDsa).public_jwk().unwrap();
+    let hmac = |secret: &[u8]| VerifyingKey::from_secret(Algorithm::Hs256, secret);
+    for public in
+        [der.clone(), base64url::encode(&der).into(), format!(" {jwk}").into(), format!(r#"{{"keys":[{jwk}]}}"#).into()]
+    {
+        assert_eq!(hmac(&public).unwrap_err(), KeyError::PublicKeyAsSecret);
+    }
+    for secret in [
+        der[1..].to_vec(),
+        der[..der.len() - 1].to_vec(),
+        base64url::encode(&der[3..]).into(),
+        br#"{"kty":"oct","k":"c2VjcmV0","use":"sig"}"#.to_vec(),
+        br#"{"type":"any JSON that is no key at all"}"#.to_vec(),
+        b"0-----------------BEGI-----------------".to_vec(),
+    ] {
+        assert!(hmac(&secret).is_ok(), "{}", String::from_utf8_lossy(&secret));
+    }
+}
+
+#[test]
 fn a_public_pem_is_a_key_for_its_own_algorithm_only() {
     for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa] {
         let key = generated(algorithm);

@@ -125,7 +125,7 @@ fn another_kind_of_token_is_refused_and_recognised_as_such() {
 
 #[test]
 fn a_refresh_token_is_no_access_token() {
-    let access = RequiredClaim { path: ClaimPath::from("token_type"), value: "access".into() };
+    let access = ClaimValue { path: ClaimPath::from("token_type"), value: "access".into() };
     let expected = Expectations { required_claims: vec![access], ..Expectations::default() };
     assert!(checked(r#"{"exp":1900000060,"token_type":"access"}"#, &expected).is_ok());
     let refresh = refused(r#"{"exp":1900000060,"token_type":"refresh"}"#, &expected);
@@ -139,7 +139,7 @@ fn a_refresh_token_is_no_access_token() {
 #[test]
 fn a_required_claim_is_equal_in_type_and_value() {
     let require = |value: serde_json::Value| Expectations {
-        required_claims: vec![RequiredClaim { path: ClaimPath::nested(["a", "b"]).unwrap(), value }],
+        required_claims: vec![ClaimValue { path: ClaimPath::nested(["a", "b"]).unwrap(), value }],
         ..Expectations::default()
     };
     let payload = |value: &str| format!(r#"{{"exp":1900000060,"a":{{"b":{value}}}}}"#);
@@ -226,7 +226,7 @@ fn a_report_has_every_check_in_order_and_its_first_failure_is_the_answer() {
 
 #[test]
 fn a_token_that_says_it_was_made_for_something_else_is_refused() {
-    let purpose = RequiredClaim { path: ClaimPath::from("purpose"), value: "set_password".into() };
+    let purpose = ClaimValue { path: ClaimPath::from("purpose"), value: "set_password".into() };
     let expected = Expectations { forbidden_claims: vec![purpose], ..Expectations::default() };
     let payload = r#"{"exp":1900000060,"purpose":"set_password"}"#;
     assert_eq!(refused(payload, &expected), InvalidToken::ForbiddenClaim("purpose".into()));
@@ -235,4 +235,26 @@ fn a_token_that_says_it_was_made_for_something_else_is_refused() {
         assert_eq!(checked(&payload, &expected), Ok(()), "{purpose}");
     }
     assert_eq!(checked(r#"{"exp":1900000060}"#, &expected), Ok(()));
+}
+
+#[test]
+fn a_subject_that_has_to_be_a_number_is_one_in_its_only_spelling() {
+    let expected =
+        Expectations { subject: ClaimPath::from("user_id"), subject_integer: true, ..Expectations::default() };
+    for (user_id, fine) in [
+        ("1", true),
+        (r#""1""#, true),
+        ("0", true),
+        ("18446744073709551615", true),
+        (r#""01""#, false),
+        (r#""+1""#, false),
+        (r#""abc""#, false),
+        (r#""1 ""#, false),
+        (r#""18446744073709551616""#, false),
+        ("1.5", false),
+        ("true", false),
+    ] {
+        let payload = format!(r#"{{"exp":1900000060,"user_id":{user_id}}}"#);
+        assert_eq!(checked(&payload, &expected).is_ok(), fine, "{user_id}");
+    }
 }

@@ -110,6 +110,19 @@ fn a_port_that_is_taken_is_a_failure_with_its_name() {
 }
 
 #[test]
+fn in_an_empty_folder_it_is_the_built_in_configuration_that_runs() {
+    // Its port is a fixed one. Held by this test, it shows that the gateway wants it, and disturbs nobody.
+    let Ok(_held) = TcpListener::bind("127.0.0.1:8080") else { return };
+    let folder = Folder::empty();
+    let ended = folder.run(&[]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    for told in ["there is no gateway.toml here", "made a key", "cannot listen on 127.0.0.1:8080"] {
+        assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+    }
+    assert_eq!(folder.names(), ["bearergate-state"]);
+}
+
+#[test]
 fn a_wrong_log_filter_is_a_mistake() {
     let folder = Folder::with_preset("homsai");
     let output = folder.command(&[]).env("RUST_LOG", "bearergate=loud").output().unwrap();

@@ -3,6 +3,7 @@
 mod configuration;
 mod gateway;
 mod jws;
+mod log;
 mod output;
 mod process;
 mod support;

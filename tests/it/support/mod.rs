@@ -1,6 +1,8 @@
 //! A gateway in this process, clients that speak raw HTTP, and upstreams that do as they are told.
 
 pub(crate) mod client;
+pub(crate) mod deployment;
+pub(crate) mod forge;
 pub(crate) mod http_2;
 pub(crate) mod upstream;
 
@@ -25,7 +27,7 @@ pub(crate) use upstream::Upstream;
 
 const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes or more";
 /// The manual clock's time.
-const NOW: u64 = 1_765_536_322;
+pub(crate) const NOW: u64 = 1_765_536_322;
 /// What the upstream is told of which claim.
 const IDENTITY: [(&str, &str); 2] = [("x-user-id", "sub"), ("x-user-name", "name")];
 

@@ -1,0 +1,34 @@
+# What CI runs, piece by piece; `.ci/run` is all of it.
+
+default: check test
+
+# Formatting, and whether everything compiles.
+check:
+    cargo fmt --check
+    cargo check --all-targets --all-features
+
+# Everything, and the layer alone.
+test:
+    cargo test --all-features
+    cargo test --no-default-features
+
+lint:
+    cargo clippy --all-targets --all-features -- -D warnings
+    cargo clippy --all-targets --no-default-features -- -D warnings
+    cargo deny check
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
+
+# A newcomer's first minute, with a real binary.
+first-minute:
+    cargo build
+    tests/first_minute.sh target/debug/bearergate
+
+# `just fuzz token 600`: ten minutes. Needs a nightly compiler and cargo-fuzz.
+fuzz target seconds="60":
+    cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
+
+# `just bench layer`, or all of them.
+bench *names:
+    cargo bench --all-features {{ if names == "" { "--bench '*'" } else { "--bench " + names } }}

@@ -1,0 +1,55 @@
+//! What must not be an HMAC secret: a public key, in any of the forms that one is handed around in. Everyone has it, so
+//! everyone could sign (RFC 8725 §2.1).
+//!
+//! 1. A PEM, wherever it begins: behind a byte order mark, or what a tool says about it.
+//! 2. The bytes of a public key (DER), or these in base64: a PEM without its first and last line.
+//! 3. A JWK with a key type other than `oct`, or a JWK set.
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use zeroize::Zeroizing;
+
+use crate::jwt::{Algorithm, Json};
+
+use super::{KeyError, PublicKey};
+
+pub(super) fn check(secret: &[u8]) -> Result<(), KeyError> {
+    let begin = b"-----BEGIN";
+    if secret.windows(begin.len()).any(|bytes| bytes == begin) {
+        return Err(KeyError::PemAsSecret);
+    }
+    if is_der(secret) || is_base64_of_der(secret) || is_jwk(secret) {
+        return Err(KeyError::PublicKeyAsSecret);
+    }
+    Ok(())
+}
+
+fn is_der(bytes: &[u8]) -> bool {
+    // A SEQUENCE; one algorithm of each key type is enough.
+    bytes.first() == Some(&0x30)
+        && [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa].into_iter().any(|algorithm| {
+            let key = PublicKey::from_der(algorithm, bytes);
+            matches!(key, Ok(_) | Err(KeyError::RsaSize { .. } | KeyError::RsaExponent))
+        })
+}
+
+fn is_base64_of_der(text: &[u8]) -> bool {
+    let plain = |byte: &u8| !byte.is_ascii_whitespace() && *byte != b'=';
+    let text: Zeroizing<Vec<u8>> = Zeroizing::new(text.iter().copied().filter(plain).collect());
+    [STANDARD_NO_PAD, URL_SAFE_NO_PAD]
+        .into_iter()
+        .filter_map(|alphabet| alphabet.decode(&*text).ok().map(Zeroizing::new))
+        .any(|bytes| is_der(&bytes))
+}
+
+fn is_jwk(text: &[u8]) -> bool {
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        return false;
+    }
+    Json::parse(text.to_vec()).is_ok_and(|json| match json.root().get("kty") {
+        Some(key_type) => key_type.as_str() != Some("oct"),
+        None => json.root().get("keys").is_some(),
+    })
+}
