@@ -5,10 +5,7 @@
 //! 2. The bytes of a public key (DER), or these in base64: a PEM without its first and last line.
 //! 3. A JWK with a key type other than `oct`, or a JWK set.
 
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
-};
+use base64_simd::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use crate::jwt::{Algorithm, Json};
@@ -40,7 +37,7 @@ fn is_base64_of_der(text: &[u8]) -> bool {
     let text: Zeroizing<Vec<u8>> = Zeroizing::new(text.iter().copied().filter(plain).collect());
     [STANDARD_NO_PAD, URL_SAFE_NO_PAD]
         .into_iter()
-        .filter_map(|alphabet| alphabet.decode(&*text).ok().map(Zeroizing::new))
+        .filter_map(|alphabet| alphabet.decode_to_vec(&*text).ok().map(Zeroizing::new))
         .any(|bytes| is_der(&bytes))
 }
 
