@@ -55,7 +55,7 @@ impl Listen {
 /// `[limits]`: how much of anything is borne, by all workers together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open client connections, 1 to 10,000,000. Default 20,000.
+    /// Open client connections, 1 to 10,000,000. Default 20,000; fewer where the system gives too few file descriptors.
     pub connections: usize,
     /// Requests in flight, 1 to 10,000,000. Default 4096.
     pub requests: usize,

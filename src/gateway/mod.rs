@@ -7,6 +7,7 @@
 pub mod admin;
 mod body;
 mod connection;
+mod descriptors;
 pub mod drain;
 pub mod echo;
 mod head;

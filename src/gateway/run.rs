@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::{
-    admin,
+    admin, descriptors,
     drain::{Phase, Signals},
     listener,
     metrics::{Gauges, WorkerMetrics},
@@ -151,6 +151,7 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
         listeners.first().map_or(Ok(settings.address), |socket| socket.local_addr()).map_err(RunError::Start)?;
     let admin_address = admin.as_ref().map(|socket| socket.local_addr()).transpose().map_err(RunError::Start)?;
 
+    let connections = descriptors::ceiling(snapshot.load().limits.connections, count);
     let gauges = Arc::new(Gauges::default());
     let metrics: Vec<_> = listeners.iter().map(|_| Arc::new(WorkerMetrics::default())).collect();
     let (phase, seen) = watch::channel(Phase::Serving);
@@ -163,6 +164,7 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
             snapshot: Arc::clone(&snapshot),
             metrics: Arc::clone(metrics),
             gauges: Arc::clone(&gauges),
+            connections,
             phase: seen.clone(),
             drain_deadline: settings.drain_deadline,
         };

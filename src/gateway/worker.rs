@@ -59,6 +59,8 @@ pub(super) struct Worker {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) gauges: Arc<Gauges>,
+    /// The ceiling of connections.
+    pub(super) connections: usize,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) drain_deadline: Duration,
 }
@@ -72,7 +74,7 @@ impl Worker {
 
     async fn serve(self) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener.try_clone()?)?;
-        let limits = self.snapshot.load().limits;
+        let limits = Limits { connections: self.connections, ..self.snapshot.load().limits };
         let stack = Stack::new(Arc::clone(&self.snapshot), Arc::clone(&self.metrics), self.index);
         let (draining, drain) = watch::channel(false);
         let acceptor =

@@ -87,13 +87,10 @@ fn a_signal_lets_a_slow_download_finish_and_a_second_one_does_not() {
 fn without_file_descriptors_it_waits_without_spinning_and_recovers() {
     let upstream = Upstream::ok();
     let folder = folder(&upstream, 1, "");
-    let program = folder.command(&[]);
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -n 48; exec \"$0\"", program.get_program().to_str().unwrap()]);
-    limited.current_dir(folder.path()).stdin(Stdio::null());
-    let gateway = Gateway::spawn(limited);
+    let gateway = Gateway::start(&folder, &[]);
     let address = gateway.address();
     assert_eq!(Client::connect(address).get("/open/x").status, 200);
+    shell(&format!("prlimit --pid {} --nofile=32", gateway.id()));
 
     // More than there are descriptors for; the system makes the connections, and they wait.
     let crowd: Vec<_> = (0..80).map(|_| Client::connect(address)).collect();
@@ -114,6 +111,29 @@ fn without_file_descriptors_it_waits_without_spinning_and_recovers() {
     assert!(ended.stderr.contains("no connection can be accepted"), "{}", ended.stderr);
     let warnings = ended.stderr.matches("no connection can be accepted").count();
     assert!(warnings < 20, "{warnings} warnings");
+}
+
+#[test]
+fn a_crowd_that_could_hold_every_file_descriptor_leaves_some_for_the_upstream() {
+    let upstream = Upstream::answering("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+    let folder = folder(&upstream, 1, "");
+    let program = folder.command(&[]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 64; exec \"$0\"", program.get_program().to_str().unwrap()]);
+    limited.current_dir(folder.path()).stdin(Stdio::null());
+    let gateway = Gateway::spawn(limited);
+    let mut client = Client::connect(gateway.address());
+    assert_eq!(client.get("/open/x").status, 200);
+    let crowd: Vec<_> = (0..100).map(|_| Client::connect(gateway.address())).collect();
+    for _ in 0..10 {
+        assert_eq!(client.get("/open/x").status, 200);
+    }
+    let mut admin = Client::connect(gateway.admin_address());
+    assert_eq!(admin.get("/livez").status, 200);
+    assert!(!admin.get("/metrics").text().contains("bearergate_connections_refused_total 0\n"));
+    drop(crowd);
+    let ended = gateway.terminate();
+    assert!(ended.stderr.contains("the limit of file descriptors lowers that of connections"), "{}", ended.stderr);
 }
 
 #[test]
