@@ -13,11 +13,8 @@ use http::Method;
 use libfuzzer_sys::fuzz_target;
 
 static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
-    let route = |pattern: &str, access| RouteSpec {
-        patterns: vec![pattern.parse().unwrap()],
-        access,
-        ..RouteSpec::default()
-    };
+    let route =
+        |pattern: &str, access| RouteSpec { patterns: vec![pattern.parse().unwrap()], access, ..RouteSpec::default() };
     let specs = vec![
         route("* /open/**", Access::Public),
         route("GET /open/secret", Access::Token),
