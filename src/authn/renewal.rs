@@ -4,7 +4,9 @@
 //!    awaited wait for the same one.
 //! 2. After that nobody may ask until [`cooldown`](RenewalSettings::cooldown) is over, whatever comes: ten thousand
 //!    invented ids are one fetch.
-//! 3. Whoever waits is released when the renewal has ended, or earlier: that the wait is bounded is the renewer's
+//! 3. A thousand wait at most, and what comes then is answered at once: a slow provider and a flood of invented ids must
+//!    not fill the gateway with requests that wait.
+//! 4. Whoever waits is released when the renewal has ended, or earlier: that the wait is bounded is the renewer's
 //!    promise.
 //!
 //! No runtime is needed to wait: wakers are kept and woken.
@@ -20,6 +22,8 @@ use std::{
 
 use super::KeySource;
 use crate::{clock::Timestamp, jwt::KeySet};
+
+const MOST_WAITING: usize = 1000;
 
 /// How keys are renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +84,9 @@ impl Shared {
     /// The renewal under way, or one that begins now; `None` within the cooldown.
     pub(super) fn ask(shared: &Arc<Self>, now: Timestamp) -> Option<Renewal> {
         let mut state = shared.state();
+        if state.abandoned || state.waiting.len() >= MOST_WAITING {
+            return None;
+        }
         if !state.awaited {
             // A clock that was set back must not lock new keys out until it has caught up.
             let cools = |asked: Timestamp| asked <= now && now.since(asked) < shared.settings.cooldown;
@@ -97,7 +104,7 @@ impl Shared {
         Some(renewal)
     }
 
-    /// Nobody uses the keys any more.
+    /// Nobody uses the keys any more, or nobody renews them.
     pub(super) fn abandon(&self) {
         let renewer = {
             let mut state = self.state();
@@ -236,5 +243,65 @@ impl Renewer {
     /// Lets all those go who wait.
     pub fn release(&self) {
         self.shared.release();
+    }
+}
+
+impl Drop for Renewer {
+    /// Nobody waits for a renewer that is gone.
+    fn drop(&mut self) {
+        self.shared.abandon();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn renewed() -> (Arc<KeySource>, Renewer) {
+        let settings = RenewalSettings { cooldown: Duration::from_secs(10), max_stale: Duration::from_secs(3600) };
+        KeySource::renewed(settings)
+    }
+
+    fn waits(renewal: &mut Renewal) -> bool {
+        Pin::new(renewal).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    #[test]
+    fn a_thousand_wait_and_no_more_and_all_are_let_go_together() {
+        let (source, renewer) = renewed();
+        let mut waiting: Vec<Renewal> = (0..MOST_WAITING).map(|_| source.ask(NOW).unwrap()).collect();
+        assert!(waiting.iter_mut().all(waits));
+        assert!(source.ask(NOW).is_none());
+        drop(waiting.pop());
+        let mut last = source.ask(NOW).unwrap();
+        assert!(waits(&mut last));
+        renewer.release();
+        assert!(!waiting.iter_mut().any(waits) && !waits(&mut last));
+        assert!(source.ask(NOW).is_none(), "the cooldown is not over");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_renewer_that_is_gone() {
+        let (source, renewer) = renewed();
+        let mut renewal = source.ask(NOW).unwrap();
+        assert!(waits(&mut renewal));
+        drop(renewer);
+        assert!(!waits(&mut renewal));
+        assert!(source.ask(NOW.saturating_add(Duration::from_secs(60))).is_none());
+    }
+
+    #[test]
+    fn how_it_goes_is_told() {
+        let (source, renewer) = renewed();
+        assert_eq!(source.status(), Some(KeyStatus::default()));
+        renewer.failed("down".to_owned());
+        renewer.scheduled(NOW);
+        renewer.succeeded(None, NOW);
+        let expected =
+            KeyStatus { renewed_at: Some(NOW), next: Some(NOW), unchanged: 1, failed: 1, ..KeyStatus::default() };
+        assert_eq!(source.status(), Some(expected));
+        assert!(source.keys(NOW).is_none(), "there never were any");
     }
 }
