@@ -34,6 +34,7 @@
 //! | Feature | Adds | Default |
 //! |---|---|---|
 //! | `gateway` | the binary: configuration, proxy, admin listener, command line | yes |
+//! | `jwks` | keys that are fetched: [`authn::remote`] (in `gateway`) | yes |
 //! | `axum` | [`authn::Principal`] as an argument of axum 0.8 handlers | |
 //! | `tonic` | refusals as gRPC statuses | |
 //!

@@ -225,7 +225,7 @@ impl From<AuthnError> for Rejection {
         match error {
             AuthnError::NotAuthenticated => Self::NotAuthenticated,
             AuthnError::TokenExpired => Self::TokenExpired,
-            AuthnError::InvalidToken(cause) => Self::InvalidToken(cause),
+            AuthnError::InvalidToken(cause) | AuthnError::KeyAwaited { cause, .. } => Self::InvalidToken(cause),
             AuthnError::KeysUnavailable { issuer, retry_after } => Self::KeysUnavailable { issuer, retry_after },
         }
     }

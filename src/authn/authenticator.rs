@@ -1,6 +1,6 @@
 //! From a request's headers to a principal: cache first, then the whole verification.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use http::HeaderMap;
 
@@ -97,6 +97,17 @@ struct Issuer {
     profile: Arc<Profile>,
 }
 
+impl Issuer {
+    /// A key that is named and not known may be a new one.
+    fn without_key(&self, cause: InvalidToken, now: Timestamp) -> AuthnError {
+        let renewal = if matches!(cause, InvalidToken::UnknownKey(_)) { self.keys.ask(now) } else { None };
+        match renewal {
+            Some(renewal) => AuthnError::KeyAwaited { cause, renewal },
+            None => cause.into(),
+        }
+    }
+}
+
 /// A step of the verification that a token has passed, in this order. The claims come behind the signature:
 /// [`Expectations::report`] explains these.
 #[derive(Debug, Clone, Copy)]
@@ -118,9 +129,6 @@ pub enum Passed<'a> {
     Signature,
 }
 
-/// When to ask again while an issuer's keys are not known.
-const KEYS_RETRY_AFTER: Duration = Duration::from_secs(5);
-
 impl Authenticator {
     /// An authenticator without issuers, which refuses every token until some are added.
     #[must_use]
@@ -131,7 +139,8 @@ impl Authenticator {
     /// Who sent these headers.
     ///
     /// # Errors
-    /// See [`AuthnError`]: nothing was presented, it has expired, it is not acceptable, or nobody can tell yet.
+    /// See [`AuthnError`]: nothing was presented, it has expired, it is not acceptable, or nobody can tell yet. After
+    /// [`AuthnError::KeyAwaited`] it is worth waiting and asking again.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthnError> {
         self.recall_or_verify(bearer::token(headers, self.scheme, self.token_bytes)?)
     }
@@ -164,6 +173,11 @@ impl Authenticator {
         self.verify(token.text()?, self.clock.now(), passed)
     }
 
+    /// The issuers' names in the configuration and their keys, in the order in which they were added.
+    pub fn issuers(&self) -> impl Iterator<Item = (&str, &KeySource)> {
+        self.issuers.iter().map(|issuer| (&*issuer.profile.issuer, &*issuer.keys))
+    }
+
     /// How the cache is doing.
     #[must_use]
     pub fn cache_stats(&self) -> CacheStats {
@@ -173,7 +187,7 @@ impl Authenticator {
     /// What a cached entry is worth now; `None` if the token has to be verified again.
     fn recall(&self, entry: Entry, now: Timestamp) -> Option<Result<Principal, AuthnError>> {
         let issuer = self.issuers.get(entry.issuer)?;
-        if entry.generation != issuer.keys.generation() {
+        if !issuer.keys.is_current(entry.generation, now) {
             return None;
         }
         if now >= entry.expires {
@@ -196,11 +210,11 @@ impl Authenticator {
             return Err(InvalidToken::AlgorithmNotAllowed(algorithm).into());
         }
         passed(Passed::Algorithm);
-        let (keys, generation) = issuer.keys.load().ok_or_else(|| AuthnError::KeysUnavailable {
+        let (keys, generation) = issuer.keys.load(now).ok_or_else(|| AuthnError::KeysUnavailable {
             issuer: Arc::clone(&issuer.profile.issuer),
-            retry_after: KEYS_RETRY_AFTER,
+            retry_after: issuer.keys.retry_after(now),
         })?;
-        let key = keys.select(unverified.header())?;
+        let key = keys.select(unverified.header()).map_err(|cause| issuer.without_key(cause, now))?;
         passed(Passed::Key(key));
         let signed = unverified.verify_and_remember(key, &self.headers)?;
         passed(Passed::Signature);

@@ -15,6 +15,9 @@ pub mod cache;
 mod grants;
 pub mod key_source;
 mod principal;
+#[cfg(feature = "jwks")]
+pub mod remote;
+mod renewal;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +28,7 @@ pub use self::{
     grants::{PermissionSet, Roles, Vocabulary},
     key_source::KeySource,
     principal::{IdentityHeader, Principal},
+    renewal::{KeyStatus, Renewal, RenewalSettings, Renewer},
 };
 use crate::jwt::InvalidToken;
 
@@ -40,6 +44,15 @@ pub enum AuthnError {
     /// Something was presented as a token that is not acceptable.
     #[error("the token is not acceptable: {0}")]
     InvalidToken(#[from] InvalidToken),
+    /// No key has the token's `kid`, and the issuer's keys are being fetched anew, which may bring it: worth waiting for,
+    /// and authenticating again. Who doesn't wait has an invalid token.
+    #[error("the token is not acceptable: {cause}")]
+    KeyAwaited {
+        /// That the key is not known.
+        cause: InvalidToken,
+        /// What to wait for.
+        renewal: Renewal,
+    },
     /// The issuer's keys are not known, so nobody can tell whether the token is good.
     #[error("the keys of issuer {issuer:?} are not known")]
     KeysUnavailable {

@@ -46,7 +46,7 @@ impl fmt::Display for Banner<'_> {
         line("configuration", &self.configuration.name())?;
         line("preset", config.preset.as_deref().unwrap_or("none"))?;
         match self.running.admin_address() {
-            Some(admin) => line("admin", &format!("http://{admin} (/metrics /livez /readyz /routes)"))?,
+            Some(admin) => line("admin", &format!("http://{admin} (/metrics /livez /readyz /routes /keys)"))?,
             None => line("admin", "off")?,
         }
         for upstream in &config.upstreams {
@@ -152,6 +152,7 @@ fn keys(issuer: &Issuer) -> String {
         KeySource::SigningKeys(folder) => format!("{algorithms}, the gateway's own in {}", folder.display()),
         KeySource::GeneratedSecret(file) => format!("{algorithms}, the gateway's own in {}", file.display()),
         KeySource::Secret { .. } => format!("{algorithms}, a secret that is shared with the issuer"),
+        KeySource::Remote { keys, .. } => format!("fetched from {}", keys.url()),
         KeySource::Fixed(keys) => match keys.keys().len() {
             1 => format!("{algorithms}, 1 public key"),
             count => format!("{algorithms}, {count} public keys"),

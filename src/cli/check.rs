@@ -7,12 +7,12 @@ use super::{
     failure::Failure,
     terminal::{BOLD, GOOD, complain, print},
 };
-use crate::{clock::Clock, config::Config, gateway::keys};
+use crate::{authn::KeySource, clock::Clock, config::Config, gateway::keys};
 
 pub(super) fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
     configuration.warn();
     let config = &configuration.config;
-    configuration.authenticator(&Clock::system())?;
+    configuration.authenticator(&Clock::system(), |_, _| KeySource::pending())?;
     for issuer in &config.issuers {
         if keys::find(issuer)?.is_none() {
             complain(&format!("{BOLD}note{BOLD:#}: the key of issuer `{}` is made at the first start", issuer.name));

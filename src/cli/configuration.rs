@@ -10,10 +10,10 @@ use super::{
     terminal::{BOLD, complain, quoted},
 };
 use crate::{
-    authn::{Authenticator, KeySource, Vocabulary},
+    authn::{Authenticator, KeySource, Vocabulary, remote::RemoteKeys},
     authz::Routes,
     clock::Clock,
-    config::{self, Config, Diagnostics},
+    config::{self, Config, Diagnostics, Issuer},
     contract::Contract,
     gateway::{PrepareError, keys, prepare},
 };
@@ -86,15 +86,23 @@ impl Configuration {
         }
     }
 
-    /// What decides who is calling, with the keys that are there: none is made.
-    pub(super) fn authenticator(&self, clock: &Clock) -> Result<Authenticator, Failure> {
+    /// What decides who is calling, with the keys that are there: none is made, and `fetched` gives those that are
+    /// fetched.
+    pub(super) fn authenticator(
+        &self,
+        clock: &Clock,
+        fetched: impl Fn(&Issuer, &RemoteKeys) -> KeySource,
+    ) -> Result<Authenticator, Failure> {
         let config = &self.config;
         let mut vocabulary = Vocabulary::default();
         Routes::build(config.routes.clone(), &config.ownerships, &mut vocabulary).map_err(PrepareError::Routes)?;
         let contract = Contract::new(config.dialect.clone());
         let authenticator = prepare::authenticator(config, vocabulary, &contract, clock, |issuer| {
-            let keys = keys::find(issuer)?;
-            Ok(keys.map_or_else(KeySource::pending, |keys| KeySource::known(keys.verifying)))
+            if let config::KeySource::Remote { keys, .. } = &issuer.keys {
+                return Ok(fetched(issuer, keys).into());
+            }
+            let keys = keys::find(issuer)?.and_then(|keys| keys.verifying);
+            Ok(keys.map_or_else(KeySource::pending, KeySource::known).into())
         });
         Ok(authenticator?)
     }

@@ -52,7 +52,7 @@ impl From<Diagnostics> for Failure {
 impl From<KeysError> for Failure {
     fn from(error: KeysError) -> Self {
         match error {
-            KeysError::Io { .. } => Self::Other(error.to_string()),
+            KeysError::Io { .. } | KeysError::Fetch { .. } => Self::Other(error.to_string()),
             KeysError::Key { .. } | KeysError::Algorithm { .. } | KeysError::Set { .. } | KeysError::Secret { .. } => {
                 Self::Configuration(error.to_string())
             }

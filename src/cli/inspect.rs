@@ -16,13 +16,13 @@ use super::{
     configuration::Configuration,
     failure::Failure,
     presented,
-    terminal::{BAD, BOLD, FAINT, GOOD, print, shown},
+    terminal::{BAD, BOLD, FAINT, GOOD, complain, print, shown},
     times,
 };
 use crate::{
-    authn::{Authenticator, AuthnError, Principal},
+    authn::{Authenticator, AuthnError, KeySource, Principal, remote::RemoteKeys},
     clock::{Clock, Timestamp},
-    config::Config,
+    config::{Config, Issuer},
     contract::{Contract, Facts},
     jwt::InvalidToken,
     rejection::Rejection,
@@ -40,7 +40,7 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<ExitCode, Failure> {
     let clock = options.at.map_or_else(Clock::system, Clock::manual);
     let credentials = Credentials::of(&presented::text(options.token.as_deref())?);
-    let authenticator = configuration.authenticator(&clock)?;
+    let authenticator = configuration.authenticator(&clock, fetched)?;
     let mut trace = Trace::default();
     let outcome = credentials.explain(&authenticator, &mut trace);
 
@@ -59,6 +59,17 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
     });
     print(&text)?;
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The keys as the gateway would fetch them now.
+fn fetched(issuer: &Issuer, keys: &RemoteKeys) -> KeySource {
+    match keys.fetch_once() {
+        Ok(fetched) => KeySource::known(fetched.keys),
+        Err(error) => {
+            complain(&format!("{BAD}warning{BAD:#}: issuer `{}`: {error}", issuer.name));
+            KeySource::pending()
+        }
+    }
 }
 
 /// The value of an `Authorization` field.

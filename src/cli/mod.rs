@@ -5,7 +5,7 @@
 //!
 //! The process ends with 0, or
 //!
-//! - 1: something failed; or the answer is no (`token inspect`, `jws verify`).
+//! - 1: something failed; or the answer is no (`token inspect`, `jws verify`, `keys check`).
 //! - 2: the command line is wrong.
 //! - 78: the configuration is missing, unreadable or wrong (`EX_CONFIG` of sysexits.h).
 
@@ -18,6 +18,7 @@ mod example;
 mod failure;
 mod inspect;
 mod jws;
+mod keys;
 mod logging;
 mod mint;
 mod presented;
@@ -59,6 +60,9 @@ enum Command {
     /// JSON Web Signatures.
     #[command(subcommand)]
     Jws(Jws),
+    /// Key sets.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Print a completion script for a shell.
     Completions(completions::Options),
 }
@@ -79,6 +83,14 @@ enum Jws {
     ///
     /// Ends with 0 if it is, with 1 if not.
     Verify(jws::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Fetch a key set as the gateway would, and show what is in it.
+    ///
+    /// Ends with 0 if there are keys that can be used, with 1 if not.
+    Check(keys::Options),
 }
 
 /// Does what the command line of this process says.
@@ -104,6 +116,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Token(Token::Mint(options)) => mint::run(options, &load()?),
         Command::Token(Token::Inspect(options)) => inspect::run(options, &load()?),
         Command::Jws(Jws::Verify(options)) => jws::run(options),
+        Command::Keys(Keys::Check(options)) => keys::run(options),
         Command::Completions(options) => completions::run(options),
     }
 }

@@ -41,8 +41,8 @@ impl Issuer {
             let paths = entry.node.elements().iter();
             paths.filter_map(|node| reader.parse("permissions", node, claim_path)).map(|read| read.value).collect()
         });
-        reader.unsupported(&["refresh", "refresh_cooldown", "max_stale"]);
-        let keys = key_source::read(name, &mut reader, algorithms.as_deref(), generated);
+        let keys =
+            key_source::read(name, &mut reader, algorithms.as_deref(), expectations.issuer.as_deref(), generated);
         reader.finish();
         let (algorithms, keys) = keys?;
         Some(Self { name: name.to_owned(), algorithms, keys, expectations, permissions })

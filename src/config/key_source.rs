@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use super::{
     context::read_file,
     diagnostics::{Diagnostic, Place},
-    node::{Entry, Table},
+    node::{Entry, Node, Table},
     reader::{At, Reader},
+    remote_keys::{self, Options},
     secrets::{self, NamedSecret},
     values::{Mistake, path, shown},
 };
 use crate::{
+    authn::remote::RemoteKeys,
     jwt::{Algorithm, KeySet, Origin, VerifyingKey},
     secret::Secret,
 };
@@ -32,45 +34,50 @@ pub enum KeySource {
     },
     /// `public_key` or `jwks_file`: only verifies.
     Fixed(KeySet),
+    /// `jwks_url` or `discovery_url`: only verifies.
+    Remote {
+        /// Where they are fetched from, and when.
+        keys: RemoteKeys,
+        /// Whether the gateway is not ready without them.
+        required: bool,
+    },
     /// `signing_keys`: a folder of private JWKs, made at the first start.
     SigningKeys(PathBuf),
     /// A preset's issuer with HMAC algorithms: a secret file, made at the first start.
     GeneratedSecret(PathBuf),
 }
 
-/// The keys that name a source which is built.
-const SOURCES: [&str; 4] = ["secret", "public_key", "jwks_file", "signing_keys"];
+/// The keys that name a source.
+const SOURCES: [&str; 6] = ["secret", "public_key", "jwks_file", "jwks_url", "discovery_url", "signing_keys"];
 
-/// The keys that name a source which is not.
-const UNSUPPORTED: [&str; 2] = ["jwks_url", "discovery_url"];
-
-/// Whether this table of an issuer names any source, built or not.
+/// Whether this table of an issuer names any source.
 pub(super) fn is_given(issuer: &Table) -> bool {
-    SOURCES.iter().chain(&UNSUPPORTED).any(|key| issuer.get(key).is_some())
+    SOURCES.iter().any(|key| issuer.get(key).is_some())
 }
 
 /// Takes every key that names a source out of a preset's issuer.
 pub(super) fn remove(issuer: &mut Table) {
-    issuer.0.retain(|entry| !SOURCES.contains(&entry.key.as_str()) && !UNSUPPORTED.contains(&entry.key.as_str()));
+    issuer.0.retain(|entry| !SOURCES.contains(&entry.key.as_str()));
 }
 
-/// Reads the key source of the issuer `name`, and decides its algorithms. `given` is what it says about these;
-/// `generated` makes keys in the state folder where no source is given.
+/// Reads the key source of the issuer `name`, and decides its algorithms. `given` is what it says about these, `iss`
+/// the `iss` of its tokens; `generated` makes keys in the state folder where no source is given.
 pub(super) fn read(
     name: &str,
     reader: &mut Reader<'_>,
     given: Option<&[At<Algorithm>]>,
+    iss: Option<&str>,
     generated: bool,
 ) -> Option<(Vec<Algorithm>, KeySource)> {
     let sources: Vec<(&'static str, &Entry)> =
         SOURCES.into_iter().filter_map(|key| Some((key, reader.entry(key)?))).collect();
-    let unsupported = UNSUPPORTED.into_iter().filter(|key| reader.entry(key).is_some()).count();
-    reader.unsupported(&UNSUPPORTED);
-    let mut issuer = IssuerKeys { reader, given: given.unwrap_or_default() };
-    issuer.check_mixture()?;
-    if unsupported > 0 {
-        return None;
+    let is_fetched = sources.iter().any(|(key, _)| ["jwks_url", "discovery_url"].contains(key));
+    let remote = is_fetched.then(|| remote_keys::options(reader));
+    if !is_fetched {
+        remote_keys::refuse_options(reader);
     }
+    let mut issuer = IssuerKeys { reader, given: given.unwrap_or_default(), iss, remote };
+    issuer.check_mixture()?;
     match sources.as_slice() {
         [] if generated => issuer.generate(name),
         [] => {
@@ -97,6 +104,9 @@ pub(super) fn read(
 struct IssuerKeys<'r, 'a> {
     reader: &'r mut Reader<'a>,
     given: &'r [At<Algorithm>],
+    iss: Option<&'r str>,
+    /// Where a source is given whose keys are fetched.
+    remote: Option<Options>,
 }
 
 type Keys = Option<(Vec<Algorithm>, KeySource)>;
@@ -107,6 +117,7 @@ impl<'a> IssuerKeys<'_, 'a> {
             "secret" => self.secret(entry),
             "public_key" => self.public_key(entry),
             "jwks_file" => self.jwks_file(),
+            "jwks_url" | "discovery_url" => self.remote(key, entry),
             _ => self.signing_keys(),
         }
     }
@@ -183,6 +194,23 @@ impl<'a> IssuerKeys<'_, 'a> {
             return None;
         }
         Some((algorithms, KeySource::Fixed(keys)))
+    }
+
+    /// Without `algorithms`, tokens may use whatever the keys are for that come.
+    fn remote(&mut self, key: &'static str, entry: &'a Entry) -> Keys {
+        let fits = |algorithm: Algorithm| !algorithm.is_symmetric();
+        let given = self.algorithms(fits, "a fetched key", None);
+        let options = self.remote.as_ref()?;
+        let read = |node: &Node| match key {
+            "jwks_url" => options.jwks(node, given.clone().unwrap_or_default()),
+            _ => options.discovery(node, self.iss, given.clone().unwrap_or_default()),
+        };
+        let keys = self.reader.parse(key, &entry.node, read)?.value;
+        let algorithms = match given?.as_slice() {
+            [] => Algorithm::ALL.into_iter().filter(|algorithm| fits(*algorithm)).collect(),
+            given => given.to_vec(),
+        };
+        Some((algorithms, KeySource::Remote { keys, required: options.required }))
     }
 
     fn signing_keys(&mut self) -> Keys {

@@ -21,6 +21,7 @@ mod key_source;
 mod node;
 mod preset;
 mod reader;
+mod remote_keys;
 mod route;
 mod secrets;
 mod settings;

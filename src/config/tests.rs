@@ -5,6 +5,7 @@ mod issuers;
 mod mistakes;
 mod presets;
 mod properties;
+mod remote_keys;
 mod routes;
 mod secrets;
 

@@ -1,4 +1,4 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics` and `/routes`, for those who run the gateway.
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes` and `/keys`, for those who run the gateway.
 //!
 //! It has a thread and a runtime of its own, so that looking doesn't disturb, and so that it still answers when every
 //! worker is busy. Only `GET` and `HEAD`; it changes nothing.
@@ -21,7 +21,7 @@ use super::{
     metrics::{Gauges, Scrape, WorkerMetrics},
     snapshot::Snapshot,
 };
-use crate::authz::Rule;
+use crate::{authn::KeySource, authz::Rule, clock::Timestamp};
 
 /// What the admin listener shows.
 #[derive(Clone)]
@@ -44,6 +44,7 @@ impl Admin {
                 .route("/readyz", get(ready))
                 .route("/metrics", get(metrics))
                 .route("/routes", get(routes))
+                .route("/keys", get(keys))
                 .with_state(self);
             tokio::select! {
                 served = axum::serve(listener, router).into_future() => served,
@@ -53,11 +54,27 @@ impl Admin {
     }
 }
 
-async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
+async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     match *admin.phase.borrow() {
-        Phase::Serving => (StatusCode::OK, "ready\n"),
-        Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        Phase::Serving => ready_with_keys(&admin.snapshot.load()),
+        Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
     }
+}
+
+/// Ready, and whose keys are missing: then only those issuers' tokens are answered with 503. Not ready without keys that
+/// are required.
+fn ready_with_keys(snapshot: &Snapshot) -> (StatusCode, String) {
+    let now = snapshot.clock.now();
+    let missing = snapshot.authenticator.issuers().filter(|(_, keys)| keys.keys(now).is_none());
+    let missing: Vec<&str> = missing.map(|(issuer, _)| issuer).collect();
+    if missing.is_empty() {
+        return (StatusCode::OK, "ready\n".to_owned());
+    }
+    let names = missing.join(", ");
+    if snapshot.required_keys.iter().any(|required| missing.contains(&required.as_str())) {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\nkeys missing: {names}\n"));
+    }
+    (StatusCode::OK, format!("ready\nkeys missing: {names}\n"))
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
@@ -67,6 +84,8 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         gauges: &admin.gauges,
         cache: snapshot.authenticator.cache_stats(),
         upstreams: snapshot.upstreams.iter().map(|upstream| &**upstream).collect(),
+        keys: snapshot.authenticator.issuers().collect(),
+        now: snapshot.clock.now(),
     };
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], scrape.render())
 }
@@ -75,6 +94,29 @@ async fn routes(State(admin): State<Admin>) -> impl IntoResponse {
     let snapshot = admin.snapshot.load_full();
     let rules: Vec<Value> = snapshot.routes.rules().iter().map(|rule| describe(rule, &snapshot)).collect();
     ([(header::CONTENT_TYPE, "application/json")], Value::from(rules).to_string())
+}
+
+async fn keys(State(admin): State<Admin>) -> impl IntoResponse {
+    let snapshot = admin.snapshot.load_full();
+    let now = snapshot.clock.now();
+    let issuers: Vec<Value> =
+        snapshot.authenticator.issuers().map(|(name, keys)| describe_keys(name, keys, now)).collect();
+    ([(header::CONTENT_TYPE, "application/json")], Value::from(issuers).to_string())
+}
+
+/// Keys that are not fetched have no age.
+fn describe_keys(issuer: &str, source: &KeySource, now: Timestamp) -> Value {
+    let status = source.status().unwrap_or_default();
+    let keys = source.keys(now);
+    let keys = keys.as_ref().map_or(&[][..], |keys| keys.keys());
+    let keys = keys.iter().map(|key| json!({ "kid": key.key_id(), "algorithm": key.algorithm().name() }));
+    json!({
+        "issuer": issuer,
+        "keys": keys.collect::<Vec<_>>(),
+        "age_seconds": status.renewed_at.map(|renewed_at| now.since(renewed_at).as_secs()),
+        "next_refresh": status.next.map(|next| next.to_string()),
+        "last_error": status.last_error,
+    })
 }
 
 fn describe(rule: &Rule, snapshot: &Snapshot) -> Value {

@@ -2,7 +2,8 @@
 //!
 //! 1. `signing_keys` is a folder of private JWKs. `current.jwk` signs; every `*.jwk` in the folder verifies.
 //! 2. A generated secret is a file with one private JWK (`oct`).
-//! 3. What is not there yet is made: with the mode that keeps it to its owner, under another name first, and then linked
+//! 3. Keys that are fetched come later, by a thread of their own ([`remote`](crate::authn::remote)).
+//! 4. What is not there yet is made: with the mode that keeps it to its owner, under another name first, and then linked
 //!    into place. Two gateways that start at once end up with the same key, and nobody reads half a file.
 
 use std::{
@@ -21,8 +22,8 @@ use crate::{
 
 /// What an issuer verifies with, and what it signs with if it can.
 pub struct IssuerKeys {
-    /// For its tokens.
-    pub verifying: KeySet,
+    /// For its tokens; `None` where they are fetched.
+    pub verifying: Option<KeySet>,
     /// For `token mint`; `None` where only public keys are known.
     pub signing: Option<SigningKey>,
 }
@@ -67,6 +68,14 @@ pub enum KeysError {
         /// Why.
         error: KeySetError,
     },
+    /// This machine gives no thread or no TLS to fetch keys with.
+    #[error("the keys of issuer `{issuer}` cannot be fetched from here: {error}")]
+    Fetch {
+        /// The issuer's name.
+        issuer: String,
+        /// Why.
+        error: io::Error,
+    },
     /// A secret that cannot be a key.
     #[error("the secret of issuer `{issuer}`: {error}")]
     Secret {
@@ -103,15 +112,16 @@ type ReadKey = fn(&Path, &Issuer) -> Result<SigningKey, KeysError>;
 
 fn load(issuer: &Issuer, private: ReadKey) -> Result<IssuerKeys, KeysError> {
     match &issuer.keys {
-        KeySource::Fixed(keys) => Ok(IssuerKeys { verifying: keys.clone(), signing: None }),
+        KeySource::Fixed(keys) => Ok(IssuerKeys { verifying: Some(keys.clone()), signing: None }),
+        KeySource::Remote { .. } => Ok(IssuerKeys { verifying: None, signing: None }),
         KeySource::Secret { secret, weak, keys } => {
             let signing = secret_key(issuer, secret, *weak)?;
-            Ok(IssuerKeys { verifying: keys.clone(), signing })
+            Ok(IssuerKeys { verifying: Some(keys.clone()), signing })
         }
         KeySource::GeneratedSecret(path) => {
             let key = private(path, issuer)?;
             let verifying = key_set(vec![key.verifying_key().clone()], path)?;
-            Ok(IssuerKeys { verifying, signing: Some(key) })
+            Ok(IssuerKeys { verifying: Some(verifying), signing: Some(key) })
         }
         KeySource::SigningKeys(folder) => open_folder(folder, issuer, private),
     }
@@ -134,7 +144,7 @@ fn open_folder(folder: &Path, issuer: &Issuer, private: ReadKey) -> Result<Issue
             keys.push(read(&path, issuer)?.verifying_key().clone());
         }
     }
-    Ok(IssuerKeys { verifying: key_set(keys, folder)?, signing: Some(current) })
+    Ok(IssuerKeys { verifying: Some(key_set(keys, folder)?), signing: Some(current) })
 }
 
 fn key_set(keys: Vec<VerifyingKey>, path: &Path) -> Result<KeySet, KeysError> {
@@ -225,7 +235,7 @@ mod tests {
         let old = open(&issuer).unwrap().signing.unwrap();
         fs::rename(folder.path().join(CURRENT), folder.path().join("old.jwk")).unwrap();
         let keys = open(&issuer).unwrap();
-        assert_eq!(keys.verifying.keys().len(), 2);
+        assert_eq!(keys.verifying.as_ref().unwrap().keys().len(), 2);
         assert_ne!(keys.signing.unwrap().key_id(), old.key_id());
     }
 

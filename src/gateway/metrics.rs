@@ -13,7 +13,8 @@ use std::{
 };
 
 use crate::{
-    authn::CacheStats,
+    authn::{CacheStats, KeySource},
+    clock::Timestamp,
     jwt::InvalidToken,
     proxy::upstream::{Counter, UpstreamSettings},
     rejection::{Reason, Rejection},
@@ -103,6 +104,9 @@ pub(super) struct Scrape<'a, W> {
     pub(super) gauges: &'a Gauges,
     pub(super) cache: CacheStats,
     pub(super) upstreams: Vec<&'a UpstreamSettings>,
+    /// The issuers by name.
+    pub(super) keys: Vec<(&'a str, &'a KeySource)>,
+    pub(super) now: Timestamp,
 }
 
 impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
@@ -125,6 +129,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_requests(out)?;
         self.write_durations(out)?;
         self.write_upstreams(out)?;
+        self.write_keys(out)?;
         let (gauges, cache) = (self.gauges, &self.cache);
         let connections = gauges.connections.load(Ordering::Relaxed) as u64;
         let in_flight = gauges.in_flight.load(Ordering::Relaxed) as u64;
@@ -195,6 +200,37 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
     }
 }
 
+impl<W> Scrape<'_, W> {
+    /// The names are the configuration's: letters, digits, `-` and `_`.
+    fn write_keys(&self, out: &mut String) -> std::fmt::Result {
+        family(out, "keys", "gauge", "Keys that tokens are verified with now.")?;
+        for (issuer, source) in &self.keys {
+            let count = source.keys(self.now).map_or(0, |keys| keys.keys().len());
+            writeln!(out, "bearergate_keys{{issuer=\"{issuer}\"}} {count}")?;
+        }
+        let fetched: Vec<_> =
+            self.keys.iter().filter_map(|(issuer, source)| Some((issuer, source.status()?))).collect();
+        if fetched.is_empty() {
+            return Ok(());
+        }
+        family(out, "key_refreshes_total", "counter", "Attempts to fetch keys, by what came of them.")?;
+        for (issuer, status) in &fetched {
+            let outcomes = [("replaced", status.replaced), ("unchanged", status.unchanged), ("failed", status.failed)];
+            for (outcome, count) in outcomes {
+                writeln!(out, "bearergate_key_refreshes_total{{issuer=\"{issuer}\",outcome=\"{outcome}\"}} {count}")?;
+            }
+        }
+        family(out, "keys_age_seconds", "gauge", "Since keys were last fetched, or found to be unchanged.")?;
+        for (issuer, status) in &fetched {
+            if let Some(renewed_at) = status.renewed_at {
+                let age = self.now.since(renewed_at).as_secs();
+                writeln!(out, "bearergate_keys_age_seconds{{issuer=\"{issuer}\"}} {age}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 fn family(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
     writeln!(out, "# HELP bearergate_{name} {help}\n# TYPE bearergate_{name} {kind}")
 }
@@ -211,7 +247,15 @@ mod tests {
     fn scrape(workers: &[WorkerMetrics]) -> String {
         let upstream = UpstreamSettings::new("a\"b", Vec::new());
         let cache = CacheStats { hits: 3, misses: 2, entries: 1 };
-        Scrape { workers: workers.iter(), gauges: &Gauges::default(), cache, upstreams: vec![&upstream] }.render()
+        Scrape {
+            workers: workers.iter(),
+            gauges: &Gauges::default(),
+            cache,
+            upstreams: vec![&upstream],
+            keys: Vec::new(),
+            now: Timestamp::default(),
+        }
+        .render()
     }
 
     fn lines(text: &str, start: &str) -> Vec<String> {

@@ -1,16 +1,20 @@
 //! From a configuration to what runs: routes, keys, contract and upstreams, all of it or nothing.
 
-use std::{io, sync::Arc};
+use std::{
+    convert::Infallible,
+    io,
+    sync::{Arc, mpsc},
+};
 
 use super::{
     Echo, Settings, Snapshot,
     keys::{self, KeysError},
 };
 use crate::{
-    authn::{Authenticator, AuthenticatorError, IssuerSettings, KeySource, Vocabulary},
+    authn::{Authenticator, AuthenticatorError, IssuerSettings, KeySource, Vocabulary, remote::RemoteKeys},
     authz::{RouteError, Routes},
     clock::Clock,
-    config::{Config, Issuer, Server, Upstream},
+    config::{self, Config, Issuer, Server, Upstream},
     contract::Contract,
     proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
 };
@@ -52,8 +56,12 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let routes =
         Routes::build(config.routes.clone(), &config.ownerships, &mut vocabulary).map_err(PrepareError::Routes)?;
     let contract = Contract::new(config.dialect.clone());
-    let keys = |issuer: &Issuer| keys::open(issuer).map(|keys| KeySource::known(keys.verifying));
+    let (first, fetched) = mpsc::channel::<Infallible>();
+    let keys = |issuer: &Issuer| start_keys(issuer, clock, first.clone());
     let authenticator = authenticator(config, vocabulary, &contract, clock, keys)?;
+    drop(first);
+    // Nothing is ever sent: this ends when every provider has given keys or has failed, or else with the time.
+    let _ = fetched.recv_timeout(RemoteKeys::DEFAULT_WAIT);
     let (upstreams, echo) = upstreams(&config.upstreams).map_err(PrepareError::Echo)?;
     let identity = &config.identity_headers;
     let authorization =
@@ -67,6 +75,12 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         upstreams,
         limits: config.limits,
         trusted_proxies: config.listen.trusted_proxies.clone(),
+        required_keys: config
+            .issuers
+            .iter()
+            .filter(|issuer| requires_keys(issuer))
+            .map(|one| one.name.clone())
+            .collect(),
         clock: clock.clone(),
     };
     let settings = Settings {
@@ -78,6 +92,20 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     Ok(Prepared { settings, snapshot, echo })
 }
 
+/// The keys of an issuer; `first` is dropped when they have come, or could not be fetched at once.
+fn start_keys(issuer: &Issuer, clock: &Clock, first: mpsc::Sender<Infallible>) -> Result<Arc<KeySource>, KeysError> {
+    if let config::KeySource::Remote { keys, .. } = &issuer.keys {
+        let started = keys.clone().start_then(&issuer.name, clock, first);
+        return started.map_err(|error| KeysError::Fetch { issuer: issuer.name.clone(), error });
+    }
+    let keys = keys::open(issuer)?.verifying;
+    Ok(Arc::new(keys.map_or_else(KeySource::pending, KeySource::known)))
+}
+
+fn requires_keys(issuer: &Issuer) -> bool {
+    matches!(issuer.keys, config::KeySource::Remote { required: true, .. })
+}
+
 /// What decides who is calling, with the keys that `keys` gives for each issuer.
 ///
 /// # Errors
@@ -87,7 +115,7 @@ pub fn authenticator(
     vocabulary: Vocabulary,
     contract: &Contract,
     clock: &Clock,
-    keys: impl Fn(&Issuer) -> Result<KeySource, KeysError>,
+    keys: impl Fn(&Issuer) -> Result<Arc<KeySource>, KeysError>,
 ) -> Result<Authenticator, PrepareError> {
     let mut builder = Authenticator::builder()
         .vocabulary(vocabulary)
@@ -100,7 +128,7 @@ pub fn authenticator(
     for issuer in &config.issuers {
         builder = builder.issuer(IssuerSettings {
             name: issuer.name.clone(),
-            keys: Arc::new(keys(issuer)?),
+            keys: keys(issuer)?,
             algorithms: issuer.algorithms.clone(),
             expectations: issuer.expectations.clone(),
             permissions: issuer.permissions.clone(),

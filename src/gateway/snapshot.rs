@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Vec<IpNet>,
+    /// The names of the issuers without whose keys the gateway is not ready.
+    pub required_keys: Vec<String>,
     /// The time shown in refusals.
     pub clock: Clock,
 }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::{body::Answer, connection::Connection, head, metrics::WorkerMetrics, snapshot::Snapshot};
 use crate::{
-    authn::{AuthnError, Principal},
+    authn::{AuthnError, Principal, Renewal},
     authz::{Access, Match, Permit, policy::permit},
     contract::Facts,
     proxy::{Body, Context, Upstreams, forward, upload::discard},
@@ -56,11 +56,13 @@ impl Current {
 struct Refusal {
     rejection: Rejection,
     rule: Option<Rc<str>>,
+    /// After this it is worth looking at the request again.
+    renewal: Option<Renewal>,
 }
 
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
-        Self { rejection, rule: None }
+        Self { rejection, rule: None, renewal: None }
     }
 }
 
@@ -100,7 +102,7 @@ impl Stack {
                 self.metrics.forwarded(started.elapsed());
                 response
             }
-            Err(Refusal { rejection, rule }) => {
+            Err(Refusal { rejection, rule, renewal: _ }) => {
                 self.metrics.refused(&rejection, started.elapsed());
                 let id = self.ids.next();
                 log(&rejection, rule.as_deref(), &method, target.path(), &id);
@@ -133,14 +135,19 @@ async fn contained<T>(future: impl Future<Output = T>) -> Option<T> {
     poll.await
 }
 
-/// Checks, and forwards what passed.
+/// Checks, and forwards what passed. A token whose key may be a new one waits once, for the keys to be fetched.
 async fn pass(
     request: Request<Incoming>,
     connection: &Rc<Connection>,
     current: &Current,
 ) -> Result<Response<Body>, Refusal> {
     let snapshot = &*current.snapshot;
-    let permit = match decide(&request, snapshot) {
+    let mut decided = decide(&request, snapshot);
+    if let Err(Refusal { renewal: Some(renewal), .. }) = &mut decided {
+        renewal.await;
+        decided = decide(&request, snapshot);
+    }
+    let permit = match decided {
         Ok(permit) => permit,
         Err(refusal) => {
             discard(request);
@@ -155,16 +162,27 @@ async fn pass(
         body_bytes: snapshot.limits.body_bytes,
         stall_limit: snapshot.limits.idle_timeout,
     };
-    forward(permit, request, &context).await.map_err(|rejection| Refusal { rejection, rule: Some(rule.name().into()) })
+    forward(permit, request, &context).await.map_err(|rejection| Refusal {
+        rejection,
+        rule: Some(rule.name().into()),
+        renewal: None,
+    })
 }
 
 /// Head, route, token, policy: in this order.
 fn decide<B>(request: &Request<B>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
     head::check(request, &snapshot.limits)?;
     let found = snapshot.routes.find(request.method(), request.uri().path()).map_err(Rejection::from)?;
-    let named = |rejection| Refusal { rejection, rule: found.as_ref().map(|found| found.rule().name().into()) };
-    let principal = authenticate(request.headers(), found.as_ref(), snapshot).map_err(|error| named(error.into()))?;
-    permit(found.as_ref(), principal).map_err(|denial| named(denial.into()))
+    let rule = || found.as_ref().map(|found| found.rule().name().into());
+    let principal = authenticate(request.headers(), found.as_ref(), snapshot).map_err(|error| {
+        let renewal = if let AuthnError::KeyAwaited { renewal, .. } = &error { Some(renewal.clone()) } else { None };
+        Refusal { rejection: error.into(), rule: rule(), renewal }
+    })?;
+    permit(found.as_ref(), principal).map_err(|denial| Refusal {
+        rejection: denial.into(),
+        rule: rule(),
+        renewal: None,
+    })
 }
 
 /// Who is calling, as far as the rule wants to know. Where there is no rule, a token is needed to learn that.

@@ -218,7 +218,7 @@ pub struct Shown(Box<str>);
 impl Shown {
     const CHARACTERS: usize = 64;
 
-    pub(super) fn new(value: &str) -> Self {
+    pub(crate) fn new(value: &str) -> Self {
         let mut escaped = value.escape_default();
         let mut shown: String = escaped.by_ref().take(Self::CHARACTERS).collect();
         if escaped.next().is_some() {

@@ -1,60 +1,115 @@
-//! The answer to come: the inner service's, or a refusal that is ready.
+//! The answer to come: the inner service's, a refusal that is ready, or either of them once the issuer's keys were
+//! fetched anew.
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use pin_project_lite::pin_project;
+use tower_service::Service;
 
-use super::body::ResponseBody;
+use super::{body::ResponseBody, service::Gate};
+use crate::authn::Renewal;
 
 pin_project! {
     /// The future of a [`BearerService`](super::BearerService)'s answer.
-    #[derive(Debug)]
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
         #[pin]
-        kind: Kind<F>,
+        kind: Kind<S, B>,
     }
 }
 
 pin_project! {
     #[project = KindProjection]
-    #[derive(Debug)]
-    enum Kind<F> {
-        Forward { #[pin] future: F },
+    enum Kind<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        Forward { #[pin] future: S::Future },
         Refuse { response: Option<Response<Bytes>> },
+        Wait { held: Option<Box<Held<S, B>>> },
     }
 }
 
-impl<F> ResponseFuture<F> {
-    pub(super) const fn forward(future: F) -> Self {
+/// A request that waits for keys, with the service that is ready for it.
+pub(super) struct Held<S, B> {
+    pub(super) service: S,
+    pub(super) request: Request<B>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) renewal: Renewal,
+}
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(super) const fn forward(future: S::Future) -> Self {
         Self { kind: Kind::Forward { future } }
     }
 
     pub(super) const fn refuse(response: Response<Bytes>) -> Self {
         Self { kind: Kind::Refuse { response: Some(response) } }
     }
+
+    pub(super) fn wait(held: Held<S, B>) -> Self {
+        Self { kind: Kind::Wait { held: Some(Box::new(held)) } }
+    }
 }
 
-impl<F, R, E> Future for ResponseFuture<F>
+impl<S, B, R> Future for ResponseFuture<S, B>
 where
-    F: Future<Output = Result<Response<R>, E>>,
+    S: Service<Request<B>, Response = Response<R>>,
 {
-    type Output = Result<Response<ResponseBody<R>>, E>;
+    type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            KindProjection::Forward { future } => {
-                Poll::Ready(ready!(future.poll(context)).map(|response| response.map(ResponseBody::inner)))
-            }
-            // Polled again after its end, it has nothing more to say.
-            KindProjection::Refuse { response } => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response.map(ResponseBody::refusal))))
-            }
+        let mut kind = self.project().kind;
+        loop {
+            let held = match kind.as_mut().project() {
+                KindProjection::Forward { future } => {
+                    return Poll::Ready(ready!(future.poll(context)).map(|response| response.map(ResponseBody::inner)));
+                }
+                // Polled again after its end, it has nothing more to say.
+                KindProjection::Refuse { response } => {
+                    let response = response.take().map(|response| Ok(response.map(ResponseBody::refusal)));
+                    return response.map_or(Poll::Pending, Poll::Ready);
+                }
+                KindProjection::Wait { held } => {
+                    if let Some(held) = held {
+                        ready!(Pin::new(&mut held.renewal).poll(context));
+                    }
+                    held.take()
+                }
+            };
+            let Some(held) = held else { return Poll::Pending };
+            let Held { mut service, mut request, gate, renewal: _ } = *held;
+            kind.set(match gate.decide(&mut request) {
+                None => Kind::Forward { future: service.call(request) },
+                response => Kind::Refuse { response },
+            });
         }
+    }
+}
+
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.kind {
+            Kind::Forward { .. } => "Forward",
+            Kind::Refuse { .. } => "Refuse",
+            Kind::Wait { .. } => "Wait",
+        };
+        formatter.debug_tuple("ResponseFuture").field(&state).finish()
     }
 }

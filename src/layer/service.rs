@@ -6,13 +6,14 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use super::{
     body::ResponseBody,
-    future::ResponseFuture,
+    future::{Held, ResponseFuture},
     refusal::{Asked, RefusalWriter},
 };
 use crate::{
@@ -35,11 +36,40 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Who sent the request; `None` if nobody in particular did and need not have.
-    fn admit<B>(&self, request: &Request<B>) -> Result<Option<Principal>, Rejection> {
+    fn admit<B>(&self, request: &Request<B>) -> Result<Option<Principal>, AuthnError> {
         match self.authenticator.authenticate(request.headers()) {
             Ok(principal) => Ok(Some(principal)),
             Err(AuthnError::NotAuthenticated) if self.optional => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The request as the inner service gets it.
+    fn prepare<B>(&self, request: &mut Request<B>, principal: Option<Principal>) {
+        let extensions = request.extensions_mut();
+        if let Some(principal) = principal {
+            extensions.insert(principal);
+            return;
+        }
+        extensions.remove::<Principal>();
+        #[cfg(feature = "axum")]
+        extensions.insert(super::extract::Anonymous(Arc::clone(&self.refusals)));
+    }
+
+    fn refuse<B>(&self, error: AuthnError, request: &Request<B>) -> Response<Bytes> {
+        let rejection = Rejection::from(error);
+        tracing::debug!(reason = rejection.reason().as_str(), cause = %rejection, "request refused");
+        self.refusals.write(&rejection, &Asked::of(request))
+    }
+
+    /// The decision after a wait, behind which there is no other: the answer if it is a refusal.
+    pub(super) fn decide<B>(&self, request: &mut Request<B>) -> Option<Response<Bytes>> {
+        match self.admit(request) {
+            Ok(principal) => {
+                self.prepare(request, principal);
+                None
+            }
+            Err(error) => Some(self.refuse(error, request)),
         }
     }
 }
@@ -63,35 +93,33 @@ impl<S> BearerService<S> {
 
 impl<S, B, R> Service<Request<B>> for BearerService<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
     R: Body,
-    R::Data: From<bytes::Bytes>,
+    R::Data: From<Bytes>,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S, B>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
-    /// Authenticating never waits, so the service that is called is the very one that was ready: none is cloned.
+    /// Authenticating does not wait, so the service that is called is the very one that was ready, and none is cloned;
+    /// but for a token whose key may be a new one. Then the one that was ready waits with the request, and a clone takes
+    /// its place here.
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.gate.admit(&request) {
-            Ok(Some(principal)) => {
-                request.extensions_mut().insert(principal);
+            Ok(principal) => {
+                self.gate.prepare(&mut request, principal);
                 ResponseFuture::forward(self.inner.call(request))
             }
-            Ok(None) => {
-                request.extensions_mut().remove::<Principal>();
-                #[cfg(feature = "axum")]
-                request.extensions_mut().insert(super::extract::Anonymous(Arc::clone(&self.gate.refusals)));
-                ResponseFuture::forward(self.inner.call(request))
+            Err(AuthnError::KeyAwaited { renewal, .. }) => {
+                let clone = self.inner.clone();
+                let service = std::mem::replace(&mut self.inner, clone);
+                ResponseFuture::wait(Held { service, request, gate: Arc::clone(&self.gate), renewal })
             }
-            Err(rejection) => {
-                tracing::debug!(reason = rejection.reason().as_str(), cause = %rejection, "request refused");
-                ResponseFuture::refuse(self.gate.refusals.write(&rejection, &Asked::of(&request)))
-            }
+            Err(error) => ResponseFuture::refuse(self.gate.refuse(error, &request)),
         }
     }
 }

@@ -12,6 +12,7 @@ mod contracts;
 mod drain;
 mod forwarding;
 mod http_2;
+mod keys;
 mod path;
 mod smuggling;
 mod token;

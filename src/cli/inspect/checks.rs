@@ -13,7 +13,7 @@ use crate::{
         times,
     },
     clock::Timestamp,
-    config::Config,
+    config::{Config, KeySource},
     jwt::{Check, ClaimValue, Claims, Expectations, Header, InvalidToken, Outcome},
 };
 
@@ -131,7 +131,14 @@ impl Trace {
                     issuer.map(|issuer| issuer.algorithms.iter().map(|one| one.name()).collect::<Vec<_>>());
                 format!("{reason}, only {}", algorithms.unwrap_or_default().join(", "))
             }
-            AuthnError::KeysUnavailable { .. } => format!("{reason}; the gateway makes them at its first start"),
+            AuthnError::KeysUnavailable { .. } => {
+                let name = self.issuer.as_ref().map(|(name, _)| name);
+                let issuer = config.issuers.iter().find(|issuer| Some(&issuer.name) == name);
+                match issuer.map(|issuer| &issuer.keys) {
+                    Some(KeySource::Remote { keys, .. }) => format!("{reason}; they are fetched from {}", keys.url()),
+                    _ => format!("{reason}; the gateway makes them at its first start"),
+                }
+            }
             _ => reason,
         }
     }
@@ -141,7 +148,7 @@ impl Trace {
 pub(super) fn detail_of(error: &AuthnError) -> String {
     match error {
         AuthnError::NotAuthenticated => "there is no bearer token by the rules of this API".to_owned(),
-        AuthnError::InvalidToken(cause) => cause.to_string(),
+        AuthnError::InvalidToken(cause) | AuthnError::KeyAwaited { cause, .. } => cause.to_string(),
         AuthnError::TokenExpired | AuthnError::KeysUnavailable { .. } => error.to_string(),
     }
 }

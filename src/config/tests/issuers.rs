@@ -94,7 +94,12 @@ fn what_is_not_set_is_the_least_surprising() {
 fn an_issuer_has_exactly_one_key_source() {
     let rendered = refused(Path::new("/"), "issuer = 'a'");
     assert!(rendered.contains("the issuer `main` has no key source\n --> gateway.toml:2:9"), "{rendered}");
-    assert!(rendered.contains("exactly one of `secret`, `public_key`, `jwks_file`, `signing_keys`"), "{rendered}");
+    assert!(
+        rendered.contains(
+            "exactly one of `secret`, `public_key`, `jwks_file`, `jwks_url`, `discovery_url`, `signing_keys`"
+        ),
+        "{rendered}"
+    );
     let rendered = refused(Path::new("/"), "secret = { env = 'SECRET' }\nsigning_keys = 'keys'");
     assert!(rendered.contains("the issuer `main` has more than one key source\n --> gateway.toml:4:1"), "{rendered}");
     assert!(rendered.contains("the first is here\n --> gateway.toml:3:1"), "{rendered}");

@@ -109,12 +109,6 @@ health_check = { path = "/health" }
 [issuer.a]
 issuer = "a"
 jwks_url = "https://a.example/jwks"
-refresh = "10m"
-refresh_cooldown = "10s"
-max_stale = "24h"
-[issuer.b]
-issuer = "b"
-discovery_url = "https://b.example"
 [ownership.plant]
 variable = "id"
 table = { learn = {} }
@@ -135,15 +129,10 @@ cache = "10s"
             ("`accounts` is not yet supported", "gateway.toml:5:2"),
             ("`listen.tls` is not yet supported", "gateway.toml:8:1"),
             ("`upstream.default.health_check` is not yet supported", "gateway.toml:11:1"),
-            ("`issuer.a.jwks_url` is not yet supported", "gateway.toml:14:1"),
-            ("`issuer.a.refresh` is not yet supported", "gateway.toml:15:1"),
-            ("`issuer.a.refresh_cooldown` is not yet supported", "gateway.toml:16:1"),
-            ("`issuer.a.max_stale` is not yet supported", "gateway.toml:17:1"),
-            ("`issuer.b.discovery_url` is not yet supported", "gateway.toml:20:1"),
-            ("`ownership.plant.table` is not yet supported", "gateway.toml:23:1"),
-            ("`ownership.device.query` is not yet supported", "gateway.toml:26:1"),
-            ("`ownership.sensor.call` is not yet supported", "gateway.toml:29:1"),
-            ("`ownership.sensor.cache` is not yet supported", "gateway.toml:30:1"),
+            ("`ownership.plant.table` is not yet supported", "gateway.toml:17:1"),
+            ("`ownership.device.query` is not yet supported", "gateway.toml:20:1"),
+            ("`ownership.sensor.call` is not yet supported", "gateway.toml:23:1"),
+            ("`ownership.sensor.cache` is not yet supported", "gateway.toml:24:1"),
         ],
     );
 }

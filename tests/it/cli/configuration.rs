@@ -268,7 +268,6 @@ fn what_is_not_built_is_refused_by_name() {
     for (table, line) in [
         ("[listen]", "tls = { cert = \"a\", key = \"b\" }"),
         ("[upstream.default]", "health_check = { path = \"/\" }"),
-        ("[issuer.main]", "refresh = \"1m\""),
         ("[ownership.plant]", "cache = \"1m\""),
         ("", "mode = \"report\""),
         ("", "store = \"sqlite:x\""),

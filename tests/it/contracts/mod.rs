@@ -67,7 +67,7 @@ impl Api {
         let config = read(&self.text, self.folder.path(), self.upstream.address).unwrap();
         let contract = Contract::new(config.dialect.clone());
         let pending =
-            authenticator(&config, Vocabulary::default(), &contract, &self.clock, |_| Ok(KeySource::pending()));
+            authenticator(&config, Vocabulary::default(), &contract, &self.clock, |_| Ok(KeySource::pending().into()));
         self.variant(self.upstream.address, |snapshot| snapshot.authenticator = Arc::new(pending.unwrap()))
     }
 

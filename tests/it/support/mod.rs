@@ -118,6 +118,7 @@ impl Setup {
             upstreams: vec![Arc::new(self.upstream)],
             limits: self.limits,
             trusted_proxies: self.trusted_proxies,
+            required_keys: Vec::new(),
             clock,
         }
     }
