@@ -34,6 +34,7 @@
 //! | Feature | Adds | Default |
 //! |---|---|---|
 //! | `gateway` | the binary: configuration, proxy, admin listener, command line | yes |
+//! | `sqlite`, `postgres` | revocations that outlive the gateway, in a SQLite file or a PostgreSQL database | yes |
 //! | `axum` | [`authn::Principal`] as an argument of axum 0.8 handlers | |
 //! | `tonic` | refusals as gRPC statuses | |
 //!
@@ -55,3 +56,5 @@ pub mod layer;
 pub mod proxy;
 pub mod rejection;
 pub mod secret;
+#[cfg(feature = "gateway")]
+pub mod store;

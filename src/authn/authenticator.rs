@@ -178,6 +178,12 @@ impl Authenticator {
         &self.revocations
     }
 
+    /// Whether an issuer has this name in the configuration.
+    #[must_use]
+    pub fn knows(&self, issuer: &str) -> bool {
+        self.issuers.iter().any(|known| *known.profile.issuer == *issuer)
+    }
+
     /// What a cached entry is worth now; `None` if the token has to be verified again.
     fn recall(&self, entry: Entry, now: Timestamp) -> Option<Result<Principal, AuthnError>> {
         let issuer = self.issuers.get(entry.issuer)?;

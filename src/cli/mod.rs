@@ -21,6 +21,7 @@ mod jws;
 mod logging;
 mod mint;
 mod presented;
+mod revoke;
 mod routes;
 mod run;
 mod terminal;
@@ -56,6 +57,8 @@ enum Command {
     /// Make tokens, and explain them.
     #[command(subcommand)]
     Token(Token),
+    /// Revoke tokens: one, a session's, or a subject's.
+    Revoke(revoke::Options),
     /// JSON Web Signatures.
     #[command(subcommand)]
     Jws(Jws),
@@ -103,6 +106,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Routes(options) => routes::run(options, &load()?),
         Command::Token(Token::Mint(options)) => mint::run(options, &load()?),
         Command::Token(Token::Inspect(options)) => inspect::run(options, &load()?),
+        Command::Revoke(options) => revoke::run(options, &load()?),
         Command::Jws(Jws::Verify(options)) => jws::run(options),
         Command::Completions(options) => completions::run(options),
     }

@@ -24,6 +24,7 @@ mod reader;
 mod route;
 mod secrets;
 mod settings;
+mod store;
 mod upstream;
 mod values;
 

@@ -102,6 +102,7 @@ pub(super) struct Scrape<'a, W> {
     pub(super) workers: W,
     pub(super) gauges: &'a Gauges,
     pub(super) cache: CacheStats,
+    pub(super) revocations: u64,
     pub(super) upstreams: Vec<&'a UpstreamSettings>,
 }
 
@@ -137,6 +138,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
             ("connections", "gauge", "Open connections of clients.", connections),
             ("connections_refused_total", "counter", "Connections closed at once: too many were open.", refused),
             ("panics_total", "counter", "Requests that ended in a panic: a fault of the gateway.", panics),
+            ("revocations", "gauge", "Revocations that are held in memory.", self.revocations),
             ("requests_in_flight", "gauge", "Requests whose answer is not yet sent to its end.", in_flight),
         ] {
             family(out, name, kind, help)?;
@@ -211,7 +213,8 @@ mod tests {
     fn scrape(workers: &[WorkerMetrics]) -> String {
         let upstream = UpstreamSettings::new("a\"b", Vec::new());
         let cache = CacheStats { hits: 3, misses: 2, entries: 1 };
-        Scrape { workers: workers.iter(), gauges: &Gauges::default(), cache, upstreams: vec![&upstream] }.render()
+        let gauges = Gauges::default();
+        Scrape { workers: workers.iter(), gauges: &gauges, cache, revocations: 4, upstreams: vec![&upstream] }.render()
     }
 
     fn lines(text: &str, start: &str) -> Vec<String> {
@@ -242,6 +245,7 @@ mod tests {
         assert_eq!(lines(&text, "bearergate_requests_total{outcome=\"refused\"").len(), Reason::ALL.len());
         assert!(text.contains("{upstream=\"a\\\"b\",kind=\"timeout\"} 0\n"));
         assert!(text.contains("bearergate_cache_hits_total 3\n"));
+        assert!(text.contains("bearergate_revocations 4\n"));
         for line in text.lines() {
             assert!(line.starts_with("# ") || line.starts_with("bearergate_"), "{line}");
         }

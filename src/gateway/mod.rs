@@ -15,6 +15,8 @@ pub mod keys;
 mod listener;
 pub mod metrics;
 pub mod prepare;
+pub mod revocation_json;
+pub mod revoker;
 pub mod run;
 pub mod snapshot;
 mod stack;
@@ -22,5 +24,6 @@ mod worker;
 
 pub use echo::Echo;
 pub use prepare::{PrepareError, Prepared, prepare};
+pub use revoker::Revoker;
 pub use run::{RunError, Running, Settings, run, start};
 pub use snapshot::Snapshot;

@@ -3,11 +3,11 @@
 use std::{io, sync::Arc};
 
 use super::{
-    Echo, Settings, Snapshot,
+    Echo, Revoker, Settings, Snapshot,
     keys::{self, KeysError},
 };
 use crate::{
-    authn::{Authenticator, AuthenticatorError, IssuerSettings, KeySource, Vocabulary},
+    authn::{Authenticator, AuthenticatorError, IssuerSettings, KeySource, Vocabulary, revocation::StoreError},
     authz::{RouteError, Routes},
     clock::Clock,
     config::{Config, Issuer, Server, Upstream},
@@ -41,6 +41,9 @@ pub enum PrepareError {
     /// The embedded upstream cannot be started.
     #[error("the embedded upstream cannot be started: {0}")]
     Echo(io::Error),
+    /// The store cannot be opened, or what is revoked cannot be read from it.
+    #[error("{0}")]
+    Store(#[from] StoreError),
 }
 
 /// Builds everything that `config` asks for.
@@ -54,6 +57,11 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let contract = Contract::new(config.dialect.clone());
     let keys = |issuer: &Issuer| keys::open(issuer).map(|keys| KeySource::known(keys.verifying));
     let authenticator = authenticator(config, vocabulary, &contract, clock, keys)?;
+    let revocations = Arc::clone(authenticator.revocations());
+    let revoker = match &config.store {
+        Some(location) => Revoker::start(location.clone(), revocations, clock.clone())?,
+        None => Revoker::in_memory(revocations),
+    };
     let (upstreams, echo) = upstreams(&config.upstreams).map_err(PrepareError::Echo)?;
     let identity = &config.identity_headers;
     let authorization =
@@ -61,6 +69,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let names = identity.headers.iter().map(|header| header.name.clone()).collect();
     let snapshot = Snapshot {
         authenticator: Arc::new(authenticator),
+        revoker: Arc::new(revoker),
         routes: Arc::new(routes),
         contract: Arc::new(contract),
         managed: ManagedHeaders::new(names, authorization),

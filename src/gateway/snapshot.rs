@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::Revoker;
 use crate::{
     authn::Authenticator,
     authz::Routes,
@@ -17,6 +18,8 @@ use crate::{
 pub struct Snapshot {
     /// Who is calling.
     pub authenticator: Arc<Authenticator>,
+    /// Whose tokens are not accepted any more.
+    pub revoker: Arc<Revoker>,
     /// Which rule covers a request.
     pub routes: Arc<Routes>,
     /// In whose words a request is refused.

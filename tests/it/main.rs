@@ -13,6 +13,8 @@ mod drain;
 mod forwarding;
 mod http_2;
 mod path;
+#[cfg(feature = "sqlite")]
+mod revocation;
 mod smuggling;
 mod token;
 mod upstreams;

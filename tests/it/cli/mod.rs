@@ -6,5 +6,7 @@ mod jws;
 mod log;
 mod output;
 mod process;
+#[cfg(feature = "sqlite")]
+mod revoke;
 mod support;
 mod tokens;
