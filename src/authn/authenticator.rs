@@ -178,10 +178,10 @@ impl Authenticator {
         &self.revocations
     }
 
-    /// Whether an issuer has this name in the configuration.
+    /// The keys of the issuer that has this name in the configuration.
     #[must_use]
-    pub fn knows(&self, issuer: &str) -> bool {
-        self.issuers.iter().any(|known| *known.profile.issuer == *issuer)
+    pub fn keys(&self, issuer: &str) -> Option<&Arc<KeySource>> {
+        self.issuers.iter().find(|known| *known.profile.issuer == *issuer).map(|known| &known.keys)
     }
 
     /// What a cached entry is worth now; `None` if the token has to be verified again.

@@ -93,7 +93,7 @@ impl Configuration {
         Routes::build(config.routes.clone(), &config.ownerships, &mut vocabulary).map_err(PrepareError::Routes)?;
         let contract = Contract::new(config.dialect.clone());
         let authenticator = prepare::authenticator(config, vocabulary, &contract, clock, |issuer| {
-            let keys = keys::find(issuer)?;
+            let keys = keys::find(issuer, clock.now())?;
             Ok(keys.map_or_else(KeySource::pending, |keys| KeySource::known(keys.verifying)))
         });
         Ok(authenticator?)

@@ -24,6 +24,7 @@ mod presented;
 mod revoke;
 mod routes;
 mod run;
+mod signing_keys;
 mod terminal;
 mod times;
 
@@ -57,6 +58,9 @@ enum Command {
     /// Make tokens, and explain them.
     #[command(subcommand)]
     Token(Token),
+    /// The keys that the gateway signs with.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Revoke tokens: one, a session's, or a subject's.
     Revoke(revoke::Options),
     /// JSON Web Signatures.
@@ -74,6 +78,16 @@ enum Token {
     ///
     /// Ends with 0 if it would, with 1 if not.
     Inspect(inspect::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Make the key that signs, or else the one that will sign after the next rotation.
+    Generate(signing_keys::Options),
+    /// Show every key, and how long it is accepted.
+    List(signing_keys::Options),
+    /// Sign with the next key from now on, retire the current one, and make another next one.
+    Rotate(signing_keys::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -106,6 +120,9 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Routes(options) => routes::run(options, &load()?),
         Command::Token(Token::Mint(options)) => mint::run(options, &load()?),
         Command::Token(Token::Inspect(options)) => inspect::run(options, &load()?),
+        Command::Keys(Keys::Generate(options)) => signing_keys::generate(options, &load()?),
+        Command::Keys(Keys::List(options)) => signing_keys::list(options, &load()?),
+        Command::Keys(Keys::Rotate(options)) => signing_keys::rotate(options, &load()?),
         Command::Revoke(options) => revoke::run(options, &load()?),
         Command::Jws(Jws::Verify(options)) => jws::run(options),
         Command::Completions(options) => completions::run(options),

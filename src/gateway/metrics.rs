@@ -29,6 +29,7 @@ const BUCKETS: [u64; 15] = [
 #[derive(Debug, Default)]
 pub struct WorkerMetrics {
     forwarded: AtomicU64,
+    answered: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
     /// One for each bucket, and one for what is slower.
     durations: [AtomicU64; BUCKETS.len() + 1],
@@ -58,6 +59,12 @@ impl WorkerMetrics {
     /// A request was forwarded, and the head of its answer came after `elapsed`.
     pub(super) fn forwarded(&self, elapsed: Duration) {
         add(&self.forwarded, 1);
+        self.took(elapsed);
+    }
+
+    /// A request was answered by the gateway itself after `elapsed`.
+    pub(super) fn answered(&self, elapsed: Duration) {
+        add(&self.answered, 1);
         self.took(elapsed);
     }
 
@@ -151,6 +158,8 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         family(out, "requests_total", "counter", "Requests by what became of them.")?;
         let forwarded = self.sum(|worker| worker.forwarded.load(Ordering::Relaxed));
         writeln!(out, "bearergate_requests_total{{outcome=\"forwarded\"}} {forwarded}")?;
+        let answered = self.sum(|worker| worker.answered.load(Ordering::Relaxed));
+        writeln!(out, "bearergate_requests_total{{outcome=\"answered\"}} {answered}")?;
         for (index, reason) in Reason::ALL.iter().enumerate() {
             let refused = self.sum(|worker| worker.refused.get(index).map_or(0, |cell| cell.load(Ordering::Relaxed)));
             writeln!(out, "bearergate_requests_total{{outcome=\"refused\",reason=\"{reason}\"}} {refused}")?;

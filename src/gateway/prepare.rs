@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use super::{
-    Echo, Revoker, Settings, Snapshot,
+    Echo, Published, Revoker, Settings, Snapshot,
     keys::{self, KeysError},
 };
 use crate::{
@@ -55,13 +55,15 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let routes =
         Routes::build(config.routes.clone(), &config.ownerships, &mut vocabulary).map_err(PrepareError::Routes)?;
     let contract = Contract::new(config.dialect.clone());
-    let keys = |issuer: &Issuer| keys::open(issuer).map(|keys| KeySource::known(keys.verifying));
+    let keys = |issuer: &Issuer| keys::open(issuer, clock.now()).map(|keys| KeySource::known(keys.verifying));
     let authenticator = authenticator(config, vocabulary, &contract, clock, keys)?;
     let revocations = Arc::clone(authenticator.revocations());
     let revoker = match &config.store {
         Some(location) => Revoker::start(location.clone(), revocations, clock.clone())?,
         None => Revoker::in_memory(revocations),
     };
+    let source = |issuer: &str| authenticator.keys(issuer).cloned();
+    let published = Published::start(&config.issuers, source, clock)?.map(Arc::new);
     let (upstreams, echo) = upstreams(&config.upstreams).map_err(PrepareError::Echo)?;
     let identity = &config.identity_headers;
     let authorization =
@@ -70,6 +72,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let snapshot = Snapshot {
         authenticator: Arc::new(authenticator),
         revoker: Arc::new(revoker),
+        published,
         routes: Arc::new(routes),
         contract: Arc::new(contract),
         managed: ManagedHeaders::new(names, authorization),

@@ -22,10 +22,8 @@ use crate::authn::revocation::{RevocationStore, StoreError};
 #[derive(Debug, Clone)]
 pub enum Location {
     /// A file of SQLite's, which only its owner can read once it is made.
-    #[cfg(feature = "sqlite")]
     Sqlite(std::path::PathBuf),
     /// A database of PostgreSQL's, by its URL, which holds a password.
-    #[cfg(feature = "postgres")]
     Postgres(crate::secret::Secret),
 }
 
@@ -34,10 +32,15 @@ pub enum Location {
 /// # Errors
 /// When it cannot be reached, read, made or brought to the newest form.
 pub async fn open(location: &Location) -> Result<Arc<dyn RevocationStore>, StoreError> {
-    match *location {
+    match location {
         #[cfg(feature = "sqlite")]
-        Location::Sqlite(ref path) => Ok(Arc::new(sqlite::Sqlite::open(path).await?)),
+        Location::Sqlite(path) => Ok(Arc::new(sqlite::Sqlite::open(path).await?)),
         #[cfg(feature = "postgres")]
-        Location::Postgres(ref url) => Ok(Arc::new(postgres::Postgres::open(url).await?)),
+        Location::Postgres(url) => Ok(Arc::new(postgres::Postgres::open(url).await?)),
+        // The configuration says so first, with the place.
+        #[cfg(not(feature = "sqlite"))]
+        Location::Sqlite(_) => Err(StoreError("this program is built without the feature `sqlite`".into())),
+        #[cfg(not(feature = "postgres"))]
+        Location::Postgres(_) => Err(StoreError("this program is built without the feature `postgres`".into())),
     }
 }

@@ -8,5 +8,6 @@ mod output;
 mod process;
 #[cfg(feature = "sqlite")]
 mod revoke;
+mod signing_keys;
 mod support;
 mod tokens;

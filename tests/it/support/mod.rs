@@ -109,6 +109,7 @@ impl Setup {
             .unwrap();
         Snapshot {
             revoker: Arc::new(Revoker::in_memory(Arc::clone(authenticator.revocations()))),
+            published: None,
             authenticator: Arc::new(authenticator),
             routes: Arc::new(routes),
             contract: Arc::new(Contract::new(Dialect::default())),
