@@ -271,7 +271,6 @@ fn what_is_not_built_is_refused_by_name() {
         ("[issuer.main]", "refresh = \"1m\""),
         ("[ownership.plant]", "cache = \"1m\""),
         ("", "mode = \"report\""),
-        ("", "store = \"sqlite:x\""),
         ("", "cors = {}"),
         ("", "accounts = {}"),
     ] {
