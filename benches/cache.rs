@@ -1,12 +1,17 @@
-//! What a token costs that was verified before: found among one, and among 10,000 in random order.
+//! What a token costs that was verified before: found among one, and among 10,000 in random order; and with a thousand
+//! revocations, of which none is its own.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has nothing to measure")]
 
 mod support;
 
-use std::hint::black_box;
+use std::{hint::black_box, sync::Arc};
 
-use bearergate::{authn::Authenticator, clock::Timestamp, jwt::Algorithm};
+use bearergate::{
+    authn::{Authenticator, Revocations, revocation::Target},
+    clock::Timestamp,
+    jwt::Algorithm,
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::HeaderMap;
 use support::Issuer;
@@ -37,6 +42,26 @@ fn hits(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn revocations(criterion: &mut Criterion) {
+    let issuer = Issuer::new(Algorithm::EdDsa);
+    let revocations = Arc::new(Revocations::new(support::clock()));
+    let builder = Authenticator::builder().issuer(issuer.settings()).clock(support::clock());
+    let authenticator = builder.revocations(Arc::clone(&revocations)).build().expect("an authenticator");
+    let headers = support::headers(&issuer.good(1));
+    let mut group = criterion.benchmark_group("cache");
+    for count in [0_usize, 1_000] {
+        for number in 0..count {
+            let (id, session) = (Target::Id(format!("{number:032}")), Target::Session(format!("{number}")));
+            revocations.revoke("main", if number % 2 == 0 { id } else { session }, Revocations::DEFAULT_LIFE);
+        }
+        assert_eq!(revocations.count(), count);
+        group.bench_function(format!("hit, {count} revocations"), |bencher| {
+            bencher.iter(|| authenticator.authenticate(black_box(&headers)).expect("a hit"));
+        });
+    }
+    group.finish();
+}
+
 fn expired(criterion: &mut Criterion) {
     let issuer = Issuer::new(Algorithm::EdDsa);
     let authenticator = authenticator(&issuer);
@@ -59,5 +84,5 @@ fn shuffle<T>(items: &mut [T]) {
     }
 }
 
-criterion_group!(benches, hits, expired);
+criterion_group!(benches, hits, revocations, expired);
 criterion_main!(benches);

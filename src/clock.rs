@@ -63,6 +63,17 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// A point in time as RFC 3339 writes it, or in whole seconds since 1970. `None`: it is neither, or before 1970.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.parse::<u64>() {
+            Ok(seconds) if seconds <= Self::MAX_SECONDS => Some(Self::from_secs(seconds)),
+            _ => u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()).ok().map(Self::from_millis),
+        }
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC, whole seconds: `2025-12-12T10:45:22Z`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -35,6 +35,7 @@
 //! |---|---|---|
 //! | `gateway` | the binary: configuration, proxy, admin listener, command line | yes |
 //! | `jwks` | keys that are fetched: [`authn::remote`] (in `gateway`) | yes |
+//! | `sqlite`, `postgres` | revocations that outlive the gateway, in a SQLite file or a PostgreSQL database | yes |
 //! | `axum` | [`authn::Principal`] as an argument of axum 0.8 handlers | |
 //! | `tonic` | refusals as gRPC statuses | |
 //!
@@ -56,3 +57,5 @@ pub mod layer;
 pub mod proxy;
 pub mod rejection;
 pub mod secret;
+#[cfg(feature = "gateway")]
+pub mod store;

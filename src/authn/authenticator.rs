@@ -9,6 +9,7 @@ use super::{
     bearer::{self, Presented},
     cache::{Cache, Entry},
     principal::{Profile, Wanted},
+    revocation::Revocations,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -84,6 +85,7 @@ pub struct Authenticator {
     without_iss: Option<usize>,
     cache: Cache,
     headers: RememberedHeaders,
+    revocations: Arc<Revocations>,
     scheme: SchemeMatch,
     token_bytes: usize,
     clock: Clock,
@@ -184,6 +186,18 @@ impl Authenticator {
         self.cache.stats()
     }
 
+    /// The revocations that it looks at.
+    #[must_use]
+    pub const fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
+    }
+
+    /// The keys of the issuer that has this name in the configuration.
+    #[must_use]
+    pub fn keys(&self, issuer: &str) -> Option<&Arc<KeySource>> {
+        self.issuers.iter().find(|known| *known.profile.issuer == *issuer).map(|known| &known.keys)
+    }
+
     /// What a cached entry is worth now; `None` if the token has to be verified again.
     fn recall(&self, entry: Entry, now: Timestamp) -> Option<Result<Principal, AuthnError>> {
         let issuer = self.issuers.get(entry.issuer)?;
@@ -197,7 +211,7 @@ impl Authenticator {
         if now < entry.not_before {
             return None;
         }
-        entry.principal.map(Ok)
+        entry.principal.map(|principal| self.unless_revoked(principal))
     }
 
     fn verify(&self, token: &str, now: Timestamp, mut passed: impl FnMut(Passed<'_>)) -> Result<Principal, AuthnError> {
@@ -229,7 +243,7 @@ impl Authenticator {
             Ok(()) => {
                 let principal = Principal::new(&issuer.profile, claims)?;
                 self.cache.insert(token, entry(Some(principal.clone())));
-                Ok(principal)
+                self.unless_revoked(principal)
             }
             Err(VerifyError::Expired) => {
                 self.cache.insert(token, entry(None));
@@ -237,6 +251,10 @@ impl Authenticator {
             }
             Err(VerifyError::Invalid(cause)) => Err(cause.into()),
         }
+    }
+
+    fn unless_revoked(&self, principal: Principal) -> Result<Principal, AuthnError> {
+        if self.revocations.revokes(&principal) { Err(InvalidToken::Revoked.into()) } else { Ok(principal) }
     }
 
     /// The issuer by `iss`; else the one that does not check `iss`. The `kid` chooses only among that issuer's keys.
@@ -253,6 +271,7 @@ pub struct AuthenticatorBuilder {
     issuers: Vec<IssuerSettings>,
     wanted: Wanted,
     cache: CacheSettings,
+    revocations: Option<Arc<Revocations>>,
     scheme: SchemeMatch,
     token_bytes: Option<usize>,
     clock: Clock,
@@ -303,6 +322,13 @@ impl AuthenticatorBuilder {
     #[must_use]
     pub const fn cache(mut self, settings: CacheSettings) -> Self {
         self.cache = settings;
+        self
+    }
+
+    /// The revoked tokens, to be added to while requests are served. Without this there are none.
+    #[must_use]
+    pub fn revocations(mut self, revocations: Arc<Revocations>) -> Self {
+        self.revocations = Some(revocations);
         self
     }
 
@@ -361,6 +387,7 @@ impl AuthenticatorBuilder {
             without_iss,
             cache: Cache::new(self.cache),
             headers: RememberedHeaders::default(),
+            revocations: self.revocations.unwrap_or_else(|| Arc::new(Revocations::new(self.clock.clone()))),
             scheme: self.scheme,
             token_bytes: self.token_bytes.unwrap_or(Self::DEFAULT_TOKEN_BYTES),
             clock: self.clock,

@@ -5,6 +5,7 @@
 //! 3. Otherwise the token is parsed, the issuer chosen by `iss`, its key by `kid` ([`key_source`]), the signature
 //!    verified and every claim checked ([`jwt`](crate::jwt)).
 //! 4. What later requests need of it is computed once and kept as a [`Principal`].
+//! 5. Known or new, it must not be revoked ([`revocation`]).
 //!
 //! The vocabulary: *not authenticated* means that nothing was presented; *invalid* that something was, and it is not
 //! acceptable; *keys unavailable* that nobody can tell yet, which is never the client's fault and never lets it in.
@@ -18,6 +19,7 @@ mod principal;
 #[cfg(feature = "jwks")]
 pub mod remote;
 mod renewal;
+pub mod revocation;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,6 +31,7 @@ pub use self::{
     key_source::KeySource,
     principal::{IdentityHeader, Principal},
     renewal::{KeyStatus, Renewal, RenewalSettings, Renewer},
+    revocation::Revocations,
 };
 use crate::jwt::InvalidToken;
 

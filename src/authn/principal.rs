@@ -1,6 +1,9 @@
 //! What a verified token says, made ready for every later request that carries it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use http::{HeaderName, HeaderValue};
 
@@ -20,6 +23,8 @@ struct Inner {
     subject: Option<Box<str>>,
     permissions: PermissionSet,
     identity: Box<[(HeaderName, HeaderValue)]>,
+    /// The version of the revocations among which the token was not found.
+    cleared: AtomicU64,
 }
 
 /// A header that tells the upstream a claim of the caller.
@@ -68,7 +73,8 @@ impl Principal {
         }
         let permissions = PermissionSet::of(&indices);
         let identity = identity.into_boxed_slice();
-        Ok(Self(Arc::new(Inner { profile: Arc::clone(profile), claims, subject, permissions, identity })))
+        let (profile, cleared) = (Arc::clone(profile), AtomicU64::new(0));
+        Ok(Self(Arc::new(Inner { profile, claims, subject, permissions, identity, cleared })))
     }
 
     /// Whom the token is about: the issuer's subject claim, usually `sub` (RFC 7519 §4.1.2). `None` where the token
@@ -112,6 +118,11 @@ impl Principal {
     #[must_use]
     pub fn permissions(&self) -> &PermissionSet {
         &self.0.permissions
+    }
+
+    /// For the [revocations](super::revocation): version 0 is the empty list, which revokes nothing.
+    pub(super) fn cleared(&self) -> &AtomicU64 {
+        &self.0.cleared
     }
 
     /// The identity headers, ready to be sent.

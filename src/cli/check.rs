@@ -14,7 +14,7 @@ pub(super) fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
     let config = &configuration.config;
     configuration.authenticator(&Clock::system(), |_, _| KeySource::pending())?;
     for issuer in &config.issuers {
-        if keys::find(issuer)?.is_none() {
+        if keys::find(issuer, Clock::system().now())?.is_none() {
             complain(&format!("{BOLD}note{BOLD:#}: the key of issuer `{}` is made at the first start", issuer.name));
         }
     }

@@ -101,7 +101,7 @@ impl Configuration {
             if let config::KeySource::Remote { keys, .. } = &issuer.keys {
                 return Ok(fetched(issuer, keys).into());
             }
-            let keys = keys::find(issuer)?.and_then(|keys| keys.verifying);
+            let keys = keys::find(issuer, clock.now())?.and_then(|keys| keys.verifying);
             Ok(keys.map_or_else(KeySource::pending, KeySource::known).into())
         });
         Ok(authenticator?)

@@ -79,7 +79,7 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
 
 /// Signs with the issuer's key, which is made if the issuer makes its own and has none yet.
 pub(super) fn sign(issuer: &Issuer, typ: Option<&str>, draft: Draft<'_>) -> Result<String, Failure> {
-    let keys = keys::open(issuer)?;
+    let keys = keys::open(issuer, Clock::system().now())?;
     let Some(key) = keys.signing else { return Err(cannot_sign(&issuer.name)) };
     let typ = typ.or(issuer.expectations.typ.as_deref()).unwrap_or("JWT");
     jwt::sign(&key, Some(typ), &draft.into_claims()).map_err(|error| Failure::Other(error.to_string()))

@@ -22,8 +22,10 @@ mod keys;
 mod logging;
 mod mint;
 mod presented;
+mod revoke;
 mod routes;
 mod run;
+mod signing_keys;
 mod terminal;
 mod times;
 
@@ -57,12 +59,14 @@ enum Command {
     /// Make tokens, and explain them.
     #[command(subcommand)]
     Token(Token),
+    /// The keys that the gateway signs with, and those that it fetches.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Revoke tokens: one, a session's, or a subject's.
+    Revoke(revoke::Options),
     /// JSON Web Signatures.
     #[command(subcommand)]
     Jws(Jws),
-    /// Key sets.
-    #[command(subcommand)]
-    Keys(Keys),
     /// Print a completion script for a shell.
     Completions(completions::Options),
 }
@@ -78,19 +82,25 @@ enum Token {
 }
 
 #[derive(Debug, Subcommand)]
+enum Keys {
+    /// Make the key that signs, or else the one that will sign after the next rotation.
+    Generate(signing_keys::Options),
+    /// Show every key, and how long it is accepted.
+    List(signing_keys::Options),
+    /// Sign with the next key from now on, retire the current one, and make another next one.
+    Rotate(signing_keys::Options),
+    /// Fetch a provider's key set as the gateway would, and show what is in it.
+    ///
+    /// Ends with 0 if there are keys that can be used, with 1 if not.
+    Check(keys::Options),
+}
+
+#[derive(Debug, Subcommand)]
 enum Jws {
     /// Say whether a signature is right, and look at nothing else: neither at claims nor at their times.
     ///
     /// Ends with 0 if it is, with 1 if not.
     Verify(jws::Options),
-}
-
-#[derive(Debug, Subcommand)]
-enum Keys {
-    /// Fetch a key set as the gateway would, and show what is in it.
-    ///
-    /// Ends with 0 if there are keys that can be used, with 1 if not.
-    Check(keys::Options),
 }
 
 /// Does what the command line of this process says.
@@ -115,8 +125,12 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Routes(options) => routes::run(options, &load()?),
         Command::Token(Token::Mint(options)) => mint::run(options, &load()?),
         Command::Token(Token::Inspect(options)) => inspect::run(options, &load()?),
-        Command::Jws(Jws::Verify(options)) => jws::run(options),
+        Command::Keys(Keys::Generate(options)) => signing_keys::generate(options, &load()?),
+        Command::Keys(Keys::List(options)) => signing_keys::list(options, &load()?),
+        Command::Keys(Keys::Rotate(options)) => signing_keys::rotate(options, &load()?),
         Command::Keys(Keys::Check(options)) => keys::run(options),
+        Command::Revoke(options) => revoke::run(options, &load()?),
+        Command::Jws(Jws::Verify(options)) => jws::run(options),
         Command::Completions(options) => completions::run(options),
     }
 }

@@ -31,13 +31,7 @@ pub(super) fn rounded(span: Duration) -> Option<String> {
 
 /// A point in time as RFC 3339 writes it, or in seconds since 1970.
 pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
-    if let Ok(seconds) = text.parse::<u64>()
-        && seconds <= Timestamp::MAX_SECONDS
-    {
-        return Ok(Timestamp::from_secs(seconds));
-    }
-    let time = text.parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_millisecond()).ok());
-    time.map(Timestamp::from_millis)
+    Timestamp::parse(text)
         .ok_or_else(|| "a time is written like 2025-12-12T10:45:22Z, or in seconds since 1970".to_owned())
 }
 

@@ -12,6 +12,7 @@ use super::{
     reader::{At, Reader},
     route::{self, Names},
     settings::{self, Admin, Limits, Listen},
+    store,
     upstream::Upstream,
     values::{Mistake, one_of, owned, shown},
 };
@@ -19,6 +20,7 @@ use crate::{
     authn::{CacheSettings, Roles},
     authz::{Ownership, RouteSpec},
     contract::Dialect,
+    store::Location,
 };
 
 /// Everything that `gateway.toml` and its preset say. Plain data; `Debug` shows no secret.
@@ -26,6 +28,8 @@ use crate::{
 pub struct Config {
     /// The preset, as the file names it.
     pub preset: Option<String>,
+    /// Where revocations outlive the process; `None`: nowhere.
+    pub store: Option<Location>,
     /// Where requests come in.
     pub listen: Listen,
     /// How much of anything is borne.
@@ -63,7 +67,8 @@ impl Config {
         let mut reader = Reader::document(table, context);
         reader.entry("preset");
         reader.read("mode", mode);
-        reader.unsupported(&["store", "cors", "accounts"]);
+        let store = store::read(&mut reader);
+        reader.unsupported(&["cors", "accounts"]);
         let listen = Listen::read(reader.table("listen"));
         let limits = Limits::read(reader.table("limits"));
         let admin = Admin::read(reader.table("admin"));
@@ -81,6 +86,7 @@ impl Config {
         reader.finish();
         Some(Self {
             preset,
+            store,
             listen,
             limits,
             admin,

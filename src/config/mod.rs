@@ -25,6 +25,7 @@ mod remote_keys;
 mod route;
 mod secrets;
 mod settings;
+mod store;
 mod upstream;
 mod values;
 

@@ -1,16 +1,20 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes` and `/keys`, for those who run the gateway.
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys` and `/revocations`, for those who run the
+//! gateway.
 //!
 //! It has a thread and a runtime of its own, so that looking doesn't disturb, and so that it still answers when every
-//! worker is busy. Only `GET` and `HEAD`; it changes nothing.
+//! worker is busy. `POST /revocations` revokes, nothing else changes anything. It asks nobody who they are, so what
+//! comes from a page in an operator's browser is refused: such a request has an `Origin`, or cannot say that it is JSON
+//! (Fetch §2.2.2, §3.2).
 
 use std::{io, net::TcpListener as StdListener, sync::Arc};
 
 use arc_swap::ArcSwap;
 use axum::{
     Router,
-    extract::State,
-    http::{StatusCode, header},
-    response::IntoResponse,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::{Value, json};
@@ -19,9 +23,14 @@ use tokio::{net::TcpListener, sync::watch};
 use super::{
     drain::{Phase, reached},
     metrics::{Gauges, Scrape, WorkerMetrics},
+    revocation_json,
+    revoker::Kept,
     snapshot::Snapshot,
 };
 use crate::{authn::KeySource, authz::Rule, clock::Timestamp};
+
+/// In bytes.
+const LARGEST_REVOCATION: usize = 16 << 10;
 
 /// What the admin listener shows.
 #[derive(Clone)]
@@ -45,6 +54,7 @@ impl Admin {
                 .route("/metrics", get(metrics))
                 .route("/routes", get(routes))
                 .route("/keys", get(keys))
+                .route("/revocations", get(revocations).post(revoke).layer(DefaultBodyLimit::max(LARGEST_REVOCATION)))
                 .with_state(self);
             tokio::select! {
                 served = axum::serve(listener, router).into_future() => served,
@@ -83,11 +93,53 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         workers: admin.workers.iter().map(|worker| &**worker),
         gauges: &admin.gauges,
         cache: snapshot.authenticator.cache_stats(),
+        revocations: snapshot.revoker.revocations().count() as u64,
         upstreams: snapshot.upstreams.iter().map(|upstream| &**upstream).collect(),
         keys: snapshot.authenticator.issuers().collect(),
         now: snapshot.clock.now(),
     };
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], scrape.render())
+}
+
+async fn revocations(State(admin): State<Admin>) -> Response {
+    let revocations = admin.snapshot.load().revoker.revocations().list();
+    let shown: Vec<Value> = revocations.iter().map(revocation_json::show).collect();
+    json_answer(StatusCode::OK, &json!({ "count": shown.len(), "revocations": shown }))
+}
+
+async fn revoke(State(admin): State<Admin>, headers: HeaderMap, body: Bytes) -> Response {
+    let told = |status, detail: &str| json_answer(status, &json!({ "detail": detail }));
+    if headers.contains_key(header::ORIGIN) {
+        return told(StatusCode::FORBIDDEN, "a page in a browser may not revoke");
+    }
+    if headers.get(header::CONTENT_TYPE).is_none_or(|value| value != "application/json") {
+        return told(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body has to be application/json");
+    }
+    let snapshot = admin.snapshot.load_full();
+    let revocation = match revocation_json::read(&body, snapshot.clock.now()) {
+        Ok(revocation) if snapshot.authenticator.keys(&revocation.issuer).is_some() => revocation,
+        Ok(unknown) => return told(StatusCode::BAD_REQUEST, &format!("there is no issuer {:?}", unknown.issuer)),
+        Err(mistake) => return told(StatusCode::BAD_REQUEST, &mistake),
+    };
+    let mut shown = revocation_json::show(&revocation);
+    let (status, kept, detail) = match snapshot.revoker.revoke(revocation).await {
+        Ok(Kept::InStore) => (StatusCode::OK, true, "Revoked, and kept in the store.".to_owned()),
+        Ok(Kept::InMemory) => {
+            (StatusCode::OK, false, "Revoked until this gateway ends: no `store` is configured.".to_owned())
+        }
+        Err(error) => {
+            tracing::error!(%error, "a revocation is not kept");
+            let detail = format!("Revoked only until this gateway ends, and only here. {error}");
+            (StatusCode::SERVICE_UNAVAILABLE, false, detail)
+        }
+    };
+    shown["kept"] = json!(kept);
+    shown["detail"] = json!(detail);
+    json_answer(status, &shown)
+}
+
+fn json_answer(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
 async fn routes(State(admin): State<Admin>) -> impl IntoResponse {

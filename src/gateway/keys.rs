@@ -1,6 +1,6 @@
 //! The keys that the gateway makes and keeps itself.
 //!
-//! 1. `signing_keys` is a folder of private JWKs. `current.jwk` signs; every `*.jwk` in the folder verifies.
+//! 1. `signing_keys` is a folder of private JWKs, whose life [`signing_keys`] tells. `current.jwk` signs.
 //! 2. A generated secret is a file with one private JWK (`oct`).
 //! 3. Keys that are fetched come later, by a thread of their own ([`remote`](crate::authn::remote)).
 //! 4. What is not there yet is made: with the mode that keeps it to its owner, under another name first, and then linked
@@ -14,7 +14,9 @@ use std::{
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
+use super::signing_keys;
 use crate::{
+    clock::Timestamp,
     config::{Issuer, KeySource},
     jwt::{Algorithm, KeySet, KeySetError, SignError, SigningKey, VerifyingKey},
     secret::Secret,
@@ -86,22 +88,22 @@ pub enum KeysError {
     },
 }
 
-const CURRENT: &str = "current.jwk";
+pub(super) const CURRENT: &str = "current.jwk";
 
 /// The keys of an issuer. Those that it makes itself and that are not there yet are made now.
 ///
 /// # Errors
 /// See [`KeysError`].
-pub fn open(issuer: &Issuer) -> Result<IssuerKeys, KeysError> {
-    load(issuer, open_or_make)
+pub fn open(issuer: &Issuer, now: Timestamp) -> Result<IssuerKeys, KeysError> {
+    load(issuer, open_or_make, now)
 }
 
 /// The keys of an issuer; `None` if it makes its own and has not done so yet. Nothing is created.
 ///
 /// # Errors
 /// See [`KeysError`].
-pub fn find(issuer: &Issuer) -> Result<Option<IssuerKeys>, KeysError> {
-    match load(issuer, read) {
+pub fn find(issuer: &Issuer, now: Timestamp) -> Result<Option<IssuerKeys>, KeysError> {
+    match load(issuer, read, now) {
         Err(KeysError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         keys => keys.map(Some),
     }
@@ -110,7 +112,7 @@ pub fn find(issuer: &Issuer) -> Result<Option<IssuerKeys>, KeysError> {
 /// How a private key is had from its file.
 type ReadKey = fn(&Path, &Issuer) -> Result<SigningKey, KeysError>;
 
-fn load(issuer: &Issuer, private: ReadKey) -> Result<IssuerKeys, KeysError> {
+fn load(issuer: &Issuer, private: ReadKey, now: Timestamp) -> Result<IssuerKeys, KeysError> {
     match &issuer.keys {
         KeySource::Fixed(keys) => Ok(IssuerKeys { verifying: Some(keys.clone()), signing: None }),
         KeySource::Remote { .. } => Ok(IssuerKeys { verifying: None, signing: None }),
@@ -123,7 +125,7 @@ fn load(issuer: &Issuer, private: ReadKey) -> Result<IssuerKeys, KeysError> {
             let verifying = key_set(vec![key.verifying_key().clone()], path)?;
             Ok(IssuerKeys { verifying: Some(verifying), signing: Some(key) })
         }
-        KeySource::SigningKeys(folder) => open_folder(folder, issuer, private),
+        KeySource::SigningKeys(folder) => open_folder(folder, issuer, private, now),
     }
 }
 
@@ -134,20 +136,14 @@ fn secret_key(issuer: &Issuer, secret: &Secret, weak: bool) -> Result<Option<Sig
     key.map(Some).map_err(|error| KeysError::Secret { issuer: issuer.name.clone(), error })
 }
 
-fn open_folder(folder: &Path, issuer: &Issuer, private: ReadKey) -> Result<IssuerKeys, KeysError> {
+fn open_folder(folder: &Path, issuer: &Issuer, private: ReadKey, now: Timestamp) -> Result<IssuerKeys, KeysError> {
     let current = private(&folder.join(CURRENT), issuer)?;
-    let mut keys: Vec<VerifyingKey> = vec![current.verifying_key().clone()];
-    let io = |error| KeysError::Io { path: folder.to_owned(), error };
-    for entry in fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        if path.extension().is_some_and(|extension| extension == "jwk") && !path.ends_with(CURRENT) {
-            keys.push(read(&path, issuer)?.verifying_key().clone());
-        }
-    }
+    let keys = signing_keys::accepted(folder, issuer, now)?;
+    let keys = keys.iter().map(|staged| staged.key.verifying_key().clone()).collect();
     Ok(IssuerKeys { verifying: Some(key_set(keys, folder)?), signing: Some(current) })
 }
 
-fn key_set(keys: Vec<VerifyingKey>, path: &Path) -> Result<KeySet, KeysError> {
+pub(super) fn key_set(keys: Vec<VerifyingKey>, path: &Path) -> Result<KeySet, KeysError> {
     KeySet::new(keys).map_err(|error| KeysError::Set { path: path.to_owned(), error })
 }
 
@@ -169,7 +165,7 @@ fn open_or_make(path: &Path, issuer: &Issuer) -> Result<SigningKey, KeysError> {
     read(path, issuer)
 }
 
-fn read(path: &Path, issuer: &Issuer) -> Result<SigningKey, KeysError> {
+pub(super) fn read(path: &Path, issuer: &Issuer) -> Result<SigningKey, KeysError> {
     let text = fs::read_to_string(path).map_err(|error| KeysError::Io { path: path.to_owned(), error })?;
     let secret = Secret::from(text);
     let jwk = std::str::from_utf8(secret.expose()).unwrap_or_default();
@@ -181,10 +177,15 @@ fn read(path: &Path, issuer: &Issuer) -> Result<SigningKey, KeysError> {
     Err(KeysError::Algorithm { path: path.to_owned(), found: key.algorithm(), issuer: issuer.name.clone(), wanted })
 }
 
+/// Makes a folder that only its owner can enter, unless it is there.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// Writes a file that only its owner can read, whole or not at all, and never over another.
-fn write_new(path: &Path, contents: &[u8]) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, contents: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    make_folder(folder)?;
     let file_name = path.file_name().unwrap_or_default().to_string_lossy();
     // A name that nobody else has: not another thread, and no process of the same number in another container.
     let mut name = [0; 8];
@@ -204,6 +205,8 @@ mod tests {
     use super::*;
     use crate::jwt::Expectations;
 
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
     fn issuer(algorithm: Algorithm, keys: KeySource) -> Issuer {
         Issuer {
             name: "api".to_owned(),
@@ -219,8 +222,8 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let folder = state.path().join("state/keys");
         let issuer = issuer(Algorithm::Es256, KeySource::SigningKeys(folder.clone()));
-        let first = open(&issuer).unwrap().signing.unwrap();
-        let second = open(&issuer).unwrap().signing.unwrap();
+        let first = open(&issuer, NOW).unwrap().signing.unwrap();
+        let second = open(&issuer, NOW).unwrap().signing.unwrap();
         assert_eq!(first.key_id(), second.key_id());
         assert!(first.key_id().is_some());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -232,9 +235,9 @@ mod tests {
     fn every_key_of_the_folder_verifies_and_the_current_one_signs() {
         let folder = tempfile::tempdir().unwrap();
         let issuer = issuer(Algorithm::Es256, KeySource::SigningKeys(folder.path().to_owned()));
-        let old = open(&issuer).unwrap().signing.unwrap();
+        let old = open(&issuer, NOW).unwrap().signing.unwrap();
         fs::rename(folder.path().join(CURRENT), folder.path().join("old.jwk")).unwrap();
-        let keys = open(&issuer).unwrap();
+        let keys = open(&issuer, NOW).unwrap();
         assert_eq!(keys.verifying.as_ref().unwrap().keys().len(), 2);
         assert_ne!(keys.signing.unwrap().key_id(), old.key_id());
     }
@@ -244,12 +247,12 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let folder = state.path().join("keys");
         let issuer = issuer(Algorithm::Es256, KeySource::SigningKeys(folder.clone()));
-        assert!(find(&issuer).unwrap().is_none());
+        assert!(find(&issuer, NOW).unwrap().is_none());
         assert!(!folder.exists());
-        let made = open(&issuer).unwrap().signing.unwrap();
-        assert_eq!(find(&issuer).unwrap().unwrap().signing.unwrap().key_id(), made.key_id());
+        let made = open(&issuer, NOW).unwrap().signing.unwrap();
+        assert_eq!(find(&issuer, NOW).unwrap().unwrap().signing.unwrap().key_id(), made.key_id());
         fs::write(folder.join(CURRENT), "garbage").unwrap();
-        assert!(matches!(find(&issuer), Err(KeysError::Key { .. })));
+        assert!(matches!(find(&issuer, NOW), Err(KeysError::Key { .. })));
     }
 
     #[test]
@@ -259,7 +262,7 @@ mod tests {
         let ids: Vec<_> = std::thread::scope(|scope| {
             let make = || {
                 let issuer = issuer(Algorithm::Hs256, KeySource::GeneratedSecret(path.clone()));
-                open(&issuer).map(|keys| keys.signing.unwrap().to_private_jwk().unwrap().expose().to_vec())
+                open(&issuer, NOW).map(|keys| keys.signing.unwrap().to_private_jwk().unwrap().expose().to_vec())
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
@@ -274,10 +277,10 @@ mod tests {
         let path = state.path().join("api.secret");
         fs::write(&path, "garbage").unwrap();
         let hmac = issuer(Algorithm::Hs256, KeySource::GeneratedSecret(path.clone()));
-        assert!(open(&hmac).err().unwrap().to_string().contains("api.secret"));
+        assert!(open(&hmac, NOW).err().unwrap().to_string().contains("api.secret"));
         fs::remove_file(&path).unwrap();
-        open(&hmac).unwrap();
+        open(&hmac, NOW).unwrap();
         let other = issuer(Algorithm::Hs512, KeySource::GeneratedSecret(path));
-        assert!(matches!(open(&other), Err(KeysError::Algorithm { .. })));
+        assert!(matches!(open(&other, NOW), Err(KeysError::Algorithm { .. })));
     }
 }

@@ -30,6 +30,7 @@ const BUCKETS: [u64; 15] = [
 #[derive(Debug, Default)]
 pub struct WorkerMetrics {
     forwarded: AtomicU64,
+    answered: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
     /// One for each bucket, and one for what is slower.
     durations: [AtomicU64; BUCKETS.len() + 1],
@@ -59,6 +60,12 @@ impl WorkerMetrics {
     /// A request was forwarded, and the head of its answer came after `elapsed`.
     pub(super) fn forwarded(&self, elapsed: Duration) {
         add(&self.forwarded, 1);
+        self.took(elapsed);
+    }
+
+    /// A request was answered by the gateway itself after `elapsed`.
+    pub(super) fn answered(&self, elapsed: Duration) {
+        add(&self.answered, 1);
         self.took(elapsed);
     }
 
@@ -103,6 +110,7 @@ pub(super) struct Scrape<'a, W> {
     pub(super) workers: W,
     pub(super) gauges: &'a Gauges,
     pub(super) cache: CacheStats,
+    pub(super) revocations: u64,
     pub(super) upstreams: Vec<&'a UpstreamSettings>,
     /// The issuers by name.
     pub(super) keys: Vec<(&'a str, &'a KeySource)>,
@@ -142,6 +150,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
             ("connections", "gauge", "Open connections of clients.", connections),
             ("connections_refused_total", "counter", "Connections closed at once: too many were open.", refused),
             ("panics_total", "counter", "Requests that ended in a panic: a fault of the gateway.", panics),
+            ("revocations", "gauge", "Revocations that are held in memory.", self.revocations),
             ("requests_in_flight", "gauge", "Requests whose answer is not yet sent to its end.", in_flight),
         ] {
             family(out, name, kind, help)?;
@@ -154,6 +163,8 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         family(out, "requests_total", "counter", "Requests by what became of them.")?;
         let forwarded = self.sum(|worker| worker.forwarded.load(Ordering::Relaxed));
         writeln!(out, "bearergate_requests_total{{outcome=\"forwarded\"}} {forwarded}")?;
+        let answered = self.sum(|worker| worker.answered.load(Ordering::Relaxed));
+        writeln!(out, "bearergate_requests_total{{outcome=\"answered\"}} {answered}")?;
         for (index, reason) in Reason::ALL.iter().enumerate() {
             let refused = self.sum(|worker| worker.refused.get(index).map_or(0, |cell| cell.load(Ordering::Relaxed)));
             writeln!(out, "bearergate_requests_total{{outcome=\"refused\",reason=\"{reason}\"}} {refused}")?;
@@ -251,6 +262,7 @@ mod tests {
             workers: workers.iter(),
             gauges: &Gauges::default(),
             cache,
+            revocations: 4,
             upstreams: vec![&upstream],
             keys: Vec::new(),
             now: Timestamp::default(),
@@ -286,6 +298,7 @@ mod tests {
         assert_eq!(lines(&text, "bearergate_requests_total{outcome=\"refused\"").len(), Reason::ALL.len());
         assert!(text.contains("{upstream=\"a\\\"b\",kind=\"timeout\"} 0\n"));
         assert!(text.contains("bearergate_cache_hits_total 3\n"));
+        assert!(text.contains("bearergate_revocations 4\n"));
         for line in text.lines() {
             assert!(line.starts_with("# ") || line.starts_with("bearergate_"), "{line}");
         }

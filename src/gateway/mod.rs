@@ -15,12 +15,18 @@ pub mod keys;
 mod listener;
 pub mod metrics;
 pub mod prepare;
+pub mod published;
+pub mod revocation_json;
+pub mod revoker;
 pub mod run;
+pub mod signing_keys;
 pub mod snapshot;
 mod stack;
 mod worker;
 
 pub use echo::Echo;
 pub use prepare::{PrepareError, Prepared, prepare};
+pub use published::Published;
+pub use revoker::Revoker;
 pub use run::{RunError, Running, Settings, run, start};
 pub use snapshot::Snapshot;

@@ -7,11 +7,14 @@ use std::{
 };
 
 use super::{
-    Echo, Settings, Snapshot,
+    Echo, Published, Revoker, Settings, Snapshot,
     keys::{self, KeysError},
 };
 use crate::{
-    authn::{Authenticator, AuthenticatorError, IssuerSettings, KeySource, Vocabulary, remote::RemoteKeys},
+    authn::{
+        Authenticator, AuthenticatorError, IssuerSettings, KeySource, Vocabulary, remote::RemoteKeys,
+        revocation::StoreError,
+    },
     authz::{RouteError, Routes},
     clock::Clock,
     config::{self, Config, Issuer, Server, Upstream},
@@ -45,6 +48,9 @@ pub enum PrepareError {
     /// The embedded upstream cannot be started.
     #[error("the embedded upstream cannot be started: {0}")]
     Echo(io::Error),
+    /// The store cannot be opened, or what is revoked cannot be read from it.
+    #[error("{0}")]
+    Store(#[from] StoreError),
 }
 
 /// Builds everything that `config` asks for.
@@ -62,6 +68,13 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     drop(first);
     // Nothing is ever sent: this ends when every provider has given keys or has failed, or else with the time.
     let _ = fetched.recv_timeout(RemoteKeys::DEFAULT_WAIT);
+    let revocations = Arc::clone(authenticator.revocations());
+    let revoker = match &config.store {
+        Some(location) => Revoker::start(location.clone(), revocations, clock.clone())?,
+        None => Revoker::in_memory(revocations),
+    };
+    let source = |issuer: &str| authenticator.keys(issuer).cloned();
+    let published = Published::start(&config.issuers, source, clock)?.map(Arc::new);
     let (upstreams, echo) = upstreams(&config.upstreams).map_err(PrepareError::Echo)?;
     let identity = &config.identity_headers;
     let authorization =
@@ -69,6 +82,8 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let names = identity.headers.iter().map(|header| header.name.clone()).collect();
     let snapshot = Snapshot {
         authenticator: Arc::new(authenticator),
+        revoker: Arc::new(revoker),
+        published,
         routes: Arc::new(routes),
         contract: Arc::new(contract),
         managed: ManagedHeaders::new(names, authorization),
@@ -98,7 +113,7 @@ fn start_keys(issuer: &Issuer, clock: &Clock, first: mpsc::Sender<Infallible>) -
         let started = keys.clone().start_then(&issuer.name, clock, first);
         return started.map_err(|error| KeysError::Fetch { issuer: issuer.name.clone(), error });
     }
-    let keys = keys::open(issuer)?.verifying;
+    let keys = keys::open(issuer, clock.now())?.verifying;
     Ok(Arc::new(keys.map_or_else(KeySource::pending, KeySource::known)))
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::{Published, Revoker};
 use crate::{
     authn::Authenticator,
     authz::Routes,
@@ -17,6 +18,10 @@ use crate::{
 pub struct Snapshot {
     /// Who is calling.
     pub authenticator: Arc<Authenticator>,
+    /// Whose tokens are not accepted any more.
+    pub revoker: Arc<Revoker>,
+    /// The public halves of the keys that the gateway signs with, if it does.
+    pub published: Option<Arc<Published>>,
     /// Which rule covers a request.
     pub routes: Arc<Routes>,
     /// In whose words a request is refused.

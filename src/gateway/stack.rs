@@ -15,6 +15,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -91,6 +92,11 @@ impl Stack {
         let (in_flight, admitted) = connection.begin(current.snapshot.limits.requests);
         let (method, target) = (request.method().clone(), request.uri().clone());
 
+        if admitted && let Some(response) = publish(&request, &current.snapshot) {
+            discard(request);
+            self.metrics.answered(started.elapsed());
+            return response.map(|body| Answer::new(Body::from(body), in_flight));
+        }
         let answered = if admitted {
             pass(request, connection, &current).await
         } else {
@@ -133,6 +139,13 @@ async fn contained<T>(future: impl Future<Output = T>) -> Option<T> {
         polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
     });
     poll.await
+}
+
+/// What the gateway says of itself, to whoever asks.
+fn publish<B>(request: &Request<B>, snapshot: &Snapshot) -> Option<Response<Bytes>> {
+    let response = snapshot.published.as_ref()?.answer(request)?;
+    // A request with two meanings is refused like any other.
+    head::check(request, &snapshot.limits).is_ok().then_some(response)
 }
 
 /// Checks, and forwards what passed. A token whose key may be a new one waits once, for the keys to be fetched.

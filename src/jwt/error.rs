@@ -139,6 +139,11 @@ pub enum InvalidToken {
     /// The token lives longer than the configured maximum.
     #[error("the token lives longer than the maximum")]
     LivesTooLong,
+
+    // Ours: it was good once.
+    /// It has been revoked since it was issued.
+    #[error("the token is revoked")]
+    Revoked,
 }
 
 impl InvalidToken {
@@ -175,6 +180,7 @@ impl InvalidToken {
             Self::ForbiddenClaim(_) => "forbidden_claim",
             Self::UnfitForHeader { .. } => "unfit_for_header",
             Self::LivesTooLong => "lives_too_long",
+            Self::Revoked => "revoked",
         }
     }
 

@@ -53,7 +53,9 @@ pub use self::{
 };
 use self::{refusal::ContractWriter, service::Gate};
 use crate::{
-    authn::{Authenticator, AuthenticatorBuilder, AuthenticatorError, CacheSettings, IssuerSettings, Roles},
+    authn::{
+        Authenticator, AuthenticatorBuilder, AuthenticatorError, CacheSettings, IssuerSettings, Revocations, Roles,
+    },
     clock::Clock,
     contract::{Contract, Dialect},
 };
@@ -109,6 +111,13 @@ impl BearerLayerBuilder {
     #[must_use]
     pub fn cache(mut self, settings: CacheSettings) -> Self {
         self.authenticator = self.authenticator.cache(settings);
+        self
+    }
+
+    /// The revoked tokens, to be added to while requests are served. Without this there are none.
+    #[must_use]
+    pub fn revocations(mut self, revocations: Arc<Revocations>) -> Self {
+        self.authenticator = self.authenticator.revocations(revocations);
         self
     }
 

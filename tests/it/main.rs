@@ -14,6 +14,8 @@ mod forwarding;
 mod http_2;
 mod keys;
 mod path;
+#[cfg(feature = "sqlite")]
+mod revocation;
 mod smuggling;
 mod token;
 mod upstreams;

@@ -36,6 +36,16 @@ fn defaults_are_those_of_the_documentation() {
     assert!(config.preset.is_none() && config.issuers.is_empty());
 }
 
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_store_is_a_file_beside_the_one_that_names_it() {
+    assert!(config(OPEN).store.is_none());
+    for (written, path) in [("sqlite:a b.db", "/etc/bearergate/a b.db"), ("sqlite:///var/x.db", "/var/x.db")] {
+        let store = config(&format!("store = \"{written}\"\n{OPEN}")).store;
+        assert!(matches!(&store, Some(crate::store::Location::Sqlite(found)) if found == Path::new(path)), "{store:?}");
+    }
+}
+
 #[test]
 fn everything_that_is_set_arrives() {
     let config = config(

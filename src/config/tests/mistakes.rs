@@ -96,7 +96,7 @@ admin = 7
 #[test]
 fn every_key_that_is_not_built_is_refused_as_not_yet_supported() {
     let text = r#"mode = "report"
-store = "sqlite:x.db"
+
 [cors]
 origins = []
 [accounts]
@@ -124,7 +124,6 @@ cache = "10s"
         text,
         &[
             ("`mode` = \"report\" is not yet supported", "gateway.toml:1:8"),
-            ("`store` is not yet supported", "gateway.toml:2:1"),
             ("`cors` is not yet supported", "gateway.toml:3:2"),
             ("`accounts` is not yet supported", "gateway.toml:5:2"),
             ("`listen.tls` is not yet supported", "gateway.toml:8:1"),

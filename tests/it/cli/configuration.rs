@@ -270,7 +270,6 @@ fn what_is_not_built_is_refused_by_name() {
         ("[upstream.default]", "health_check = { path = \"/\" }"),
         ("[ownership.plant]", "cache = \"1m\""),
         ("", "mode = \"report\""),
-        ("", "store = \"sqlite:x\""),
         ("", "cors = {}"),
         ("", "accounts = {}"),
     ] {

@@ -6,5 +6,8 @@ mod jws;
 mod log;
 mod output;
 mod process;
+#[cfg(feature = "sqlite")]
+mod revoke;
+mod signing_keys;
 mod support;
 mod tokens;

@@ -15,7 +15,7 @@ use bearergate::{
     clock::{Clock, Timestamp},
     config::Limits,
     contract::{Contract, Dialect},
-    gateway::{Running, Settings, Snapshot, start},
+    gateway::{Revoker, Running, Settings, Snapshot, start},
     jwt::{Algorithm, ClaimPath, Expectations, KeySet, SigningKey, sign},
     proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
 };
@@ -108,6 +108,8 @@ impl Setup {
             .build()
             .unwrap();
         Snapshot {
+            revoker: Arc::new(Revoker::in_memory(Arc::clone(authenticator.revocations()))),
+            published: None,
             authenticator: Arc::new(authenticator),
             routes: Arc::new(routes),
             contract: Arc::new(Contract::new(Dialect::default())),

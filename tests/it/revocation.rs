@@ -1,0 +1,194 @@
+//! Tokens that are revoked while the gateway runs: by its admin listener, by another gateway, across restarts.
+
+use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+use bearergate::{
+    clock::{Clock, Timestamp},
+    gateway::{PrepareError, prepare},
+};
+use serde_json::{Value, json};
+use sqlx::{Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use crate::support::{
+    Client, Gateway, NOW, Upstream,
+    deployment::{deploy, read},
+    token_with,
+};
+
+const IN_MEMORY: &str = "
+    [issuer.main]
+    secret = { env = 'KEY' }
+    [[route]]
+    match = '* /**'
+    access = 'token'
+";
+
+fn kept() -> String {
+    format!("store = 'sqlite:state.db'\n{IN_MEMORY}")
+}
+
+/// What the admin listener answers to this body.
+fn post(gateway: &Gateway, body: &Value) -> (u16, Value) {
+    post_with(gateway, "Content-Type: application/json\r\n", &body.to_string())
+}
+
+fn post_with(gateway: &Gateway, fields: &str, body: &str) -> (u16, Value) {
+    let head = format!("POST /revocations HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {}\r\n\r\n", body.len());
+    let response = gateway.admin().send(format!("{head}{body}")).response();
+    (response.status, serde_json::from_slice(&response.body).unwrap_or_default())
+}
+
+#[track_caller]
+fn revoke(gateway: &Gateway, target: Value) {
+    let mut body = json!({ "issuer": "main" });
+    body.as_object_mut().unwrap().extend(target.as_object().unwrap().clone());
+    let (status, answer) = post(gateway, &body);
+    assert_eq!(status, 200, "{answer}");
+}
+
+fn status(client: &mut Client, token: &str) -> u16 {
+    client.bear("GET", "/", token).status
+}
+
+#[test]
+fn a_revoked_token_is_refused_from_the_next_request_on_and_nobody_elses() {
+    let (upstream, folder) = (Upstream::ok(), tempfile::tempdir().unwrap());
+    let (gateway, _clock) = deploy(IN_MEMORY, folder.path(), upstream.address);
+    let mut client = gateway.connect();
+    let tokens = [
+        token_with(json!({ "sub": "alice", "jti": "1", "iat": NOW - 5 })),
+        token_with(json!({ "sub": "bob", "sid": "s", "iat": NOW - 5 })),
+        token_with(json!({ "sub": "carol", "iat": NOW - 5 })),
+        token_with(json!({ "sub": "dave", "jti": "4", "sid": "t", "iat": NOW - 5 })),
+    ];
+    let mut answers = || tokens.each_ref().map(|token| status(&mut client, token));
+    assert_eq!(answers(), [200; 4]);
+    revoke(&gateway, json!({ "jti": "1" }));
+    assert_eq!(answers(), [401, 200, 200, 200]);
+    revoke(&gateway, json!({ "session": "s", "for": "1h" }));
+    assert_eq!(answers(), [401, 401, 200, 200]);
+    revoke(&gateway, json!({ "subject": "carol" }));
+    assert_eq!(answers(), [401, 401, 401, 200]);
+    let refused = client.bear("GET", "/", &tokens[0]);
+    assert!(refused.header("www-authenticate").unwrap().contains("error=\"invalid_token\""), "{}", refused.head);
+    let list: Value = serde_json::from_slice(&gateway.admin().get("/revocations").body).unwrap();
+    assert_eq!(list["count"], 3);
+    let session = json!({ "issuer": "main", "session": "s", "until": "2025-12-12T11:45:22Z" });
+    assert!(list["revocations"].as_array().unwrap().contains(&session), "{list}");
+    let metrics = gateway.admin().get("/metrics").text();
+    assert!(metrics.contains("bearergate_revocations 3\n"));
+    assert!(metrics.contains("bearergate_invalid_tokens_total{cause=\"revoked\"} 7\n"), "{metrics}");
+}
+
+#[test]
+fn without_a_store_the_answer_says_that_it_will_be_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (gateway, _clock) = deploy(IN_MEMORY, folder.path(), Upstream::ok().address);
+    let (status, answer) = post(&gateway, &json!({ "issuer": "main", "jti": "1" }));
+    assert_eq!((status, &answer["kept"]), (200, &json!(false)));
+    assert!(answer["detail"].as_str().unwrap().contains("no `store`"), "{answer}");
+    assert_eq!(answer["until"], "2026-01-11T10:45:22Z");
+}
+
+#[test]
+fn what_no_operator_sends_revokes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (gateway, _clock) = deploy(IN_MEMORY, folder.path(), Upstream::ok().address);
+    let good = r#"{"issuer":"main","jti":"1"}"#;
+    let json = "Content-Type: application/json\r\n";
+    assert_eq!(post_with(&gateway, "Content-Type: text/plain\r\n", good).0, 415);
+    assert_eq!(post_with(&gateway, "", good).0, 415);
+    assert_eq!(post_with(&gateway, &format!("{json}Origin: http://evil.example\r\n"), good).0, 403);
+    assert_eq!(post_with(&gateway, json, &format!("{good}{}", " ".repeat(20_000))).0, 413);
+    for body in ["", "{}", "[]", r#"{"issuer":"nobody","jti":"1"}"#, r#"{"issuer":"main","jti":"1","session":"2"}"#] {
+        let (status, answer) = post_with(&gateway, json, body);
+        assert!(status == 400 && answer["detail"].is_string(), "{body}: {status} {answer}");
+    }
+    let list: Value = serde_json::from_slice(&gateway.admin().get("/revocations").body).unwrap();
+    assert_eq!(list, json!({ "count": 0, "revocations": [] }));
+}
+
+#[test]
+fn what_is_in_the_store_is_known_after_a_restart() {
+    let (upstream, folder) = (Upstream::ok(), tempfile::tempdir().unwrap());
+    let (revoked, good) = (token_with(json!({ "jti": "1" })), token_with(json!({ "jti": "2" })));
+    let old = token_with(json!({ "sub": "carol", "iat": NOW - 1 }));
+    let new = token_with(json!({ "sub": "carol", "iat": NOW }));
+    let (gateway, _clock) = deploy(&kept(), folder.path(), upstream.address);
+    revoke(&gateway, json!({ "jti": "1" }));
+    revoke(&gateway, json!({ "subject": "carol" }));
+    revoke(&gateway, json!({ "session": "over", "for": "1s" }));
+    drop(gateway);
+    let mode = std::fs::metadata(folder.path().join("state.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let config = read(&kept(), folder.path(), upstream.address).unwrap();
+    let later = Clock::manual(Timestamp::from_secs(NOW + 1));
+    let prepared = prepare(&config, &later).unwrap();
+    assert_eq!(prepared.snapshot.revoker.revocations().count(), 2, "what is over is not loaded");
+    let gateway = Gateway::with(&prepared.settings, prepared.snapshot);
+    let mut client = gateway.connect();
+    assert_eq!([&revoked, &good, &old, &new].map(|token| status(&mut client, token)), [401, 200, 401, 200]);
+}
+
+#[test]
+fn gateways_that_share_a_store_learn_of_each_others() {
+    let (upstream, folder) = (Upstream::ok(), tempfile::tempdir().unwrap());
+    let [one, other] = [(); 2].map(|()| deploy(&kept(), folder.path(), upstream.address).0);
+    let mut client = other.connect();
+    let (revoked, good) = (token_with(json!({ "jti": "1" })), token_with(json!({ "jti": "2" })));
+    assert_eq!(status(&mut client, &revoked), 200);
+    revoke(&one, json!({ "jti": "1" }));
+    let mut refused = || {
+        std::thread::sleep(Duration::from_millis(100));
+        status(&mut client, &revoked) == 401
+    };
+    assert!((0..100).any(|_| refused()), "the other gateway never learns");
+    assert_eq!(status(&mut client, &good), 200);
+}
+
+/// Another process that holds on to the file and lets nobody write.
+async fn lock(path: &Path) -> SqliteConnection {
+    let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
+    connection.execute("BEGIN IMMEDIATE").await.unwrap();
+    connection
+}
+
+#[test]
+fn while_the_store_is_locked_tokens_are_verified_and_a_revocation_is_a_503_in_time() {
+    let (upstream, folder) = (Upstream::ok(), tempfile::tempdir().unwrap());
+    let (gateway, _clock) = deploy(&kept(), folder.path(), upstream.address);
+    let mut client = gateway.connect();
+    let (revoked, good) = (token_with(json!({ "jti": "1" })), token_with(json!({ "jti": "2" })));
+    assert_eq!(status(&mut client, &revoked), 200);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut other = runtime.block_on(lock(&folder.path().join("state.db")));
+    let (answered, answer) = post(&gateway, &json!({ "issuer": "main", "jti": "1" }));
+    assert_eq!((answered, &answer["kept"]), (503, &json!(false)), "{answer}");
+    assert_eq!(status(&mut client, &good), 200);
+    assert_eq!(status(&mut client, &revoked), 401, "it is in force here all the same");
+    runtime.block_on(other.execute("ROLLBACK")).unwrap();
+    let (answered, answer) = post(&gateway, &json!({ "issuer": "main", "jti": "1" }));
+    assert_eq!((answered, &answer["kept"]), (200, &json!(true)), "{answer}");
+}
+
+#[test]
+fn a_gateway_that_cannot_know_what_is_revoked_does_not_start() {
+    let (upstream, folder) = (Upstream::ok(), tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("state.db"), "this is no database, and long enough to be looked at").unwrap();
+    let clock = Clock::manual(Timestamp::from_secs(NOW));
+    let config = read(&kept(), folder.path(), upstream.address).unwrap();
+    assert!(matches!(prepare(&config, &clock), Err(PrepareError::Store(_))));
+    let config = read(&kept().replace("state.db", "no/folder/state.db"), folder.path(), upstream.address).unwrap();
+    assert!(matches!(prepare(&config, &clock), Err(PrepareError::Store(_))));
+}
+
+#[test]
+fn a_store_that_cannot_be_meant_is_a_mistake_and_its_password_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    for store in ["'state.db'", "'sqlite:'", "'sqlite::memory:'", "'postgres://u:hunter2@h/d'", "{ env = 'NONE' }", "1"]
+    {
+        let text = format!("store = {store}\n{IN_MEMORY}");
+        let mistakes = read(&text, folder.path(), Upstream::ok().address).unwrap_err().to_string();
+        assert!(mistakes.contains("store") && !mistakes.contains("hunter2"), "{store}: {mistakes}");
+    }
+}
