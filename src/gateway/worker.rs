@@ -26,7 +26,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::LocalSet,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use super::{
@@ -86,8 +86,11 @@ impl Worker {
             () = reached(&mut phase, Phase::Draining) => {}
         }
         // Connections that the system has made already would be reset with the listener.
-        while let Ok(Ok((stream, address))) = timeout(Duration::ZERO, listener.accept()).await {
-            acceptor.spawn(stream, address);
+        // The socket itself is asked: the runtime may not have heard of them yet.
+        while let Ok((stream, address)) = self.listener.accept() {
+            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                acceptor.spawn(stream, address);
+            }
         }
         drop((listener, self.listener));
         let _ = draining.send(true);

@@ -60,8 +60,8 @@ fn a_request_that_is_under_way_is_answered_and_told_that_it_was_the_last() {
     upstream.received();
     let mut late = gateway.connect();
     gateway.running.shutdown();
-    wait_until_nobody_listens(&gateway);
     assert_eq!(late.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").response().status, 401, "it was on its way");
+    wait_until_nobody_listens(&gateway);
     go.send(()).unwrap();
     let response = client.response();
     assert_eq!((response.status, response.header("connection")), (200, Some("close")));
