@@ -57,5 +57,6 @@ pub mod layer;
 pub mod proxy;
 pub mod rejection;
 pub mod secret;
+pub mod single_flight;
 #[cfg(feature = "gateway")]
 pub mod store;

@@ -15,9 +15,10 @@ use std::{fs, iter, path::Path};
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// From the bottom to the top.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "clock",
     "secret",
+    "single_flight",
     "jwt",
     "authn",
     "authz",
