@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::{body::Answer, connection::Connection, head, metrics::WorkerMetrics, snapshot::Snapshot};
 use crate::{
-    authn::{AuthnError, Principal, Renewal},
+    authn::{AuthnError, Awaited, Principal},
     authz::{Access, Match, Permit, policy::permit},
     contract::Facts,
     proxy::{Body, Context, Upstreams, forward, upload::discard},
@@ -58,12 +58,12 @@ struct Refusal {
     rejection: Rejection,
     rule: Option<Rc<str>>,
     /// After this it is worth looking at the request again.
-    renewal: Option<Renewal>,
+    awaited: Option<Awaited>,
 }
 
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
-        Self { rejection, rule: None, renewal: None }
+        Self { rejection, rule: None, awaited: None }
     }
 }
 
@@ -108,7 +108,7 @@ impl Stack {
                 self.metrics.forwarded(started.elapsed());
                 response
             }
-            Err(Refusal { rejection, rule, renewal: _ }) => {
+            Err(Refusal { rejection, rule, awaited: _ }) => {
                 self.metrics.refused(&rejection, started.elapsed());
                 let id = self.ids.next();
                 log(&rejection, rule.as_deref(), &method, target.path(), &id);
@@ -148,17 +148,17 @@ fn publish<B>(request: &Request<B>, snapshot: &Snapshot) -> Option<Response<Byte
     head::check(request, &snapshot.limits).is_ok().then_some(response)
 }
 
-/// Checks, and forwards what passed. A token whose key may be a new one waits once, for the keys to be fetched.
+/// Checks, and forwards what passed. A token whose issuer is being asked, for new keys or about it, waits once.
 async fn pass(
     request: Request<Incoming>,
     connection: &Rc<Connection>,
     current: &Current,
 ) -> Result<Response<Body>, Refusal> {
     let snapshot = &*current.snapshot;
-    let mut decided = decide(&request, snapshot);
-    if let Err(Refusal { renewal: Some(renewal), .. }) = &mut decided {
-        renewal.await;
-        decided = decide(&request, snapshot);
+    let mut decided = decide(&request, snapshot, None);
+    if let Err(Refusal { awaited: Some(mut awaited), .. }) = decided {
+        (&mut awaited).await;
+        decided = decide(&request, snapshot, Some(&awaited));
     }
     let permit = match decided {
         Ok(permit) => permit,
@@ -178,23 +178,23 @@ async fn pass(
     forward(permit, request, &context).await.map_err(|rejection| Refusal {
         rejection,
         rule: Some(rule.name().into()),
-        renewal: None,
+        awaited: None,
     })
 }
 
-/// Head, route, token, policy: in this order.
-fn decide<B>(request: &Request<B>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
+/// Head, route, token, policy: in this order. `after`: what was waited for.
+fn decide<B>(request: &Request<B>, snapshot: &Snapshot, after: Option<&Awaited>) -> Result<Permit, Refusal> {
     head::check(request, &snapshot.limits)?;
     let found = snapshot.routes.find(request.method(), request.uri().path()).map_err(Rejection::from)?;
     let rule = || found.as_ref().map(|found| found.rule().name().into());
-    let principal = authenticate(request.headers(), found.as_ref(), snapshot).map_err(|error| {
-        let renewal = if let AuthnError::KeyAwaited { renewal, .. } = &error { Some(renewal.clone()) } else { None };
-        Refusal { rejection: error.into(), rule: rule(), renewal }
+    let principal = authenticate(request.headers(), found.as_ref(), snapshot, after).map_err(|error| {
+        let awaited = if let AuthnError::Awaited { awaited, .. } = &error { Some(awaited.clone()) } else { None };
+        Refusal { rejection: error.into(), rule: rule(), awaited }
     })?;
     permit(found.as_ref(), principal).map_err(|denial| Refusal {
         rejection: denial.into(),
         rule: rule(),
-        renewal: None,
+        awaited: None,
     })
 }
 
@@ -203,12 +203,17 @@ fn authenticate(
     headers: &HeaderMap,
     found: Option<&Match<'_>>,
     snapshot: &Snapshot,
+    after: Option<&Awaited>,
 ) -> Result<Option<Principal>, AuthnError> {
+    let authenticate = || match after {
+        None => snapshot.authenticator.authenticate(headers),
+        Some(awaited) => snapshot.authenticator.authenticate_after(headers, awaited),
+    };
     let access = found.map_or(Access::Token, |found| found.rule().access());
     match access {
         Access::Public => Ok(None),
-        Access::Token => snapshot.authenticator.authenticate(headers).map(Some),
-        Access::Optional => match snapshot.authenticator.authenticate(headers) {
+        Access::Token => authenticate().map(Some),
+        Access::Optional => match authenticate() {
             Err(AuthnError::NotAuthenticated) => Ok(None),
             known => known.map(Some),
         },

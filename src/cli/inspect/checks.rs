@@ -148,7 +148,8 @@ impl Trace {
 pub(super) fn detail_of(error: &AuthnError) -> String {
     match error {
         AuthnError::NotAuthenticated => "there is no bearer token by the rules of this API".to_owned(),
-        AuthnError::InvalidToken(cause) | AuthnError::KeyAwaited { cause, .. } => cause.to_string(),
+        AuthnError::InvalidToken(cause) => cause.to_string(),
+        AuthnError::Awaited { otherwise, .. } => detail_of(otherwise),
         AuthnError::TokenExpired | AuthnError::KeysUnavailable { .. } => error.to_string(),
     }
 }
