@@ -136,6 +136,12 @@ pub enum Passed<'a> {
         /// What the issuer's tokens have to be like.
         expectations: &'a Expectations,
     },
+    /// No key tells: the issuer is asked about the token, and its answer decides. Of a token that is no JWT this is the
+    /// first step.
+    Asked {
+        /// The issuer's name in the configuration.
+        name: &'a str,
+    },
     /// The issuer uses its algorithm.
     Algorithm,
     /// This key has to have signed it.
@@ -249,6 +255,7 @@ impl Authenticator {
             if token.len() > self.token_bytes {
                 return Err(InvalidToken::TooLong { limit: self.token_bytes }.into());
             }
+            passed(Passed::Asked { name: &issuer.profile.issuer });
             return self.introspect((at, issuer), asked, token, now, after);
         }
         let unverified = UnverifiedToken::parse_with(token, self.token_bytes, &self.headers)?;
@@ -256,6 +263,7 @@ impl Authenticator {
         let (at, issuer) = self.issuer_of(&unverified)?;
         passed(Passed::Issuer { name: &issuer.profile.issuer, expectations: &issuer.expectations });
         if let Some(asked) = issuer.keys.introspections() {
+            passed(Passed::Asked { name: &issuer.profile.issuer });
             return self.introspect((at, issuer), asked, token, now, after);
         }
         let algorithm = unverified.header().algorithm();

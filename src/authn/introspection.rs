@@ -306,3 +306,5 @@ impl fmt::Debug for Question {
     }
 }
 
+#[cfg(test)]
+mod tests;

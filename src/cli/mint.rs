@@ -87,7 +87,7 @@ pub(super) fn sign(issuer: &Issuer, typ: Option<&str>, draft: Draft<'_>) -> Resu
 
 /// Whether the issuer's private key or secret is known.
 pub(super) const fn can_sign(issuer: &Issuer) -> bool {
-    !matches!(issuer.keys, KeySource::Fixed(_) | KeySource::Remote { .. })
+    !matches!(issuer.keys, KeySource::Fixed(_) | KeySource::Remote { .. } | KeySource::Introspection(_))
 }
 
 /// From when to when a token is good that is made now.
