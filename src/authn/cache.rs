@@ -2,9 +2,10 @@
 //!
 //! 1. Only correctly signed tokens come in, and those that their issuer, being asked, called active. If failures did, a
 //!    flood of bad tokens would push out the good ones.
-//! 2. A token is found by a hash of its last bytes (its signature: the part that differs most) with a seed of this
-//!    process, and then compared in full.
-//! 3. A hit is worth nothing by itself: the expiry is compared again, and the generation of the issuer's keys.
+//! 2. A token is found by a hash of its last bytes (its signature: the part that differs most; all of an opaque one) with
+//!    a seed of this process, and then compared in full.
+//! 3. A hit is worth nothing by itself: the expiry is compared again, the generation of the issuer's keys, and until when
+//!    an issuer's word is good.
 //! 4. A signed token that has expired stays until it is pushed out or [`max_ttl`](CacheSettings::max_ttl) is over, so
 //!    that a client that keeps sending it does not cost a signature check each time.
 

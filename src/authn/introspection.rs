@@ -266,7 +266,7 @@ impl Introspector {
         question.0.answer(answer);
     }
 
-    /// There is no answer to be had. Whether that is news: the same went not wrong the last time.
+    /// There is no answer to be had, and why. Whether that is news, or was so the last time already.
     pub fn fail(&self, question: Question, error: String) -> bool {
         let news = {
             let mut state = self.shared.state();

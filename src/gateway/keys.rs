@@ -27,7 +27,7 @@ use crate::{
 pub struct IssuerKeys {
     /// For its tokens; `None` where they are fetched, or there are none.
     pub verifying: Option<KeySet>,
-    /// For `token mint`; `None` where only public keys are known.
+    /// For `token mint`; `None` where no private key is known.
     pub signing: Option<SigningKey>,
 }
 

@@ -68,6 +68,7 @@ impl Introspection {
         let url = KeyUrl::parse(url, plain)?;
         let credentials = [form_encoded(client_id.as_bytes()), form_encoded(client_secret.expose())].join(":");
         let value = format!("Basic {}", base64_simd::STANDARD.encode_to_string(credentials));
+        // Base64 fits into a header: this cannot fail.
         let mut authorization = HeaderValue::from_str(&value).map_err(|_| KeyUrlError::NotAUrl)?;
         authorization.set_sensitive(true);
         Ok(Self { url, authorization })
