@@ -7,12 +7,12 @@ use super::{
     failure::Failure,
     terminal::{BOLD, GOOD, complain, print},
 };
-use crate::{authn::KeySource, clock::Clock, config::Config, gateway::keys};
+use crate::{clock::Clock, config::Config, gateway::keys};
 
 pub(super) fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
     configuration.warn();
     let config = &configuration.config;
-    configuration.authenticator(&Clock::system(), |_, _| KeySource::pending())?;
+    configuration.authenticator(&Clock::system(), |_| None)?;
     for issuer in &config.issuers {
         if keys::find(issuer, Clock::system().now())?.is_none() {
             complain(&format!("{BOLD}note{BOLD:#}: the key of issuer `{}` is made at the first start", issuer.name));

@@ -22,7 +22,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(600);
 pub struct Issuer {
     /// Its name in the configuration (not its `iss`).
     pub name: String,
-    /// The algorithms that its tokens may use, at least one; all symmetric or all asymmetric.
+    /// The algorithms that its tokens may use, all symmetric or all asymmetric; none if it is asked about each token.
     pub algorithms: Vec<Algorithm>,
     /// Where its keys are, and those that are known already.
     pub keys: KeySource,

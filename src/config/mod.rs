@@ -16,6 +16,7 @@ mod dialect;
 mod document;
 mod identity;
 mod interpolate;
+mod introspection;
 mod issuer;
 mod key_source;
 mod node;

@@ -127,14 +127,17 @@ fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy, Vec<(Owner
     (Policy::new(routes, sources, Changes::new(changes.collect())), lookups)
 }
 
-/// The keys of an issuer; `first` is dropped when they have come, or could not be fetched at once.
+/// The keys of an issuer, or the means to ask it; `first` is dropped when keys have come, or could not be fetched at once.
 fn start_keys(issuer: &Issuer, clock: &Clock, first: mpsc::Sender<Infallible>) -> Result<Arc<KeySource>, KeysError> {
-    if let config::KeySource::Remote { keys, .. } = &issuer.keys {
-        let started = keys.clone().start_then(&issuer.name, clock, first);
-        return started.map_err(|error| KeysError::Fetch { issuer: issuer.name.clone(), error });
-    }
-    let keys = keys::open(issuer, clock.now())?.verifying;
-    Ok(Arc::new(keys.map_or_else(KeySource::pending, KeySource::known)))
+    let started = match &issuer.keys {
+        config::KeySource::Remote { keys, .. } => keys.clone().start_then(&issuer.name, clock, first),
+        config::KeySource::Introspection(asked) => asked.clone().start(&issuer.name, clock),
+        _ => {
+            let keys = keys::open(issuer, clock.now())?.verifying;
+            Ok(Arc::new(keys.map_or_else(KeySource::pending, KeySource::known)))
+        }
+    };
+    started.map_err(|error| KeysError::Fetch { issuer: issuer.name.clone(), error })
 }
 
 fn requires_keys(issuer: &Issuer) -> bool {
