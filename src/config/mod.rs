@@ -19,6 +19,7 @@ mod interpolate;
 mod issuer;
 mod key_source;
 mod node;
+pub mod openapi;
 mod preset;
 mod reader;
 mod remote_keys;
