@@ -1,17 +1,20 @@
 //! The document as a tree (OpenAPI Specification 3.1.1 §4.3).
 //!
-//! 1. What begins with `{` is JSON, everything else YAML. Aliases, depth and size are limited, so that a small file
-//!    cannot become a large tree; a member that stands twice is refused in YAML.
+//! 1. What begins with `{` is JSON, everything else YAML. A member that stands twice is refused: whose `security` counts
+//!    must not depend on the reader. Depth and aliases are limited, so that a small file cannot become a large tree.
 //! 2. The version decides whether it is read at all.
 //! 3. A reference (`$ref`, §4.8.23) is followed within the document, through a chain of at most [`LONGEST_CHAIN`].
 
 use serde_json::{Map, Value};
 
 use super::{OpenApiError, template::percent_decoded};
+use crate::jwt::Json;
 
-/// How deep a tree may be.
-const DEEPEST: usize = 128;
+/// How deep YAML may be, which is read by recursion; JSON has its own limit.
+const DEEPEST: usize = 64;
 const MOST_NODES: usize = 2_000_000;
+/// How much of YAML may stand for what was said before.
+const MOST_REPEATED: usize = 200_000;
 const LONGEST_CHAIN: usize = 32;
 
 /// A document whose version is known.
@@ -83,7 +86,9 @@ impl Source {
 }
 
 fn parse_json(text: &str) -> Result<Value, OpenApiError> {
-    serde_json::from_str(text).map_err(|error| OpenApiError::Syntax { format: "JSON", message: error.to_string() })
+    let json = Json::parse(text.as_bytes().to_vec());
+    let json = json.map_err(|error| OpenApiError::Syntax { format: "JSON", message: error.to_string() })?;
+    Ok(json.root().to_json())
 }
 
 fn parse_yaml(text: &str) -> Result<Value, OpenApiError> {
@@ -94,6 +99,7 @@ fn parse_yaml(text: &str) -> Result<Value, OpenApiError> {
             max_nodes: MOST_NODES,
             max_events: 2 * MOST_NODES,
         },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MOST_REPEATED },
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options)
