@@ -25,5 +25,5 @@ fuzz_target!(|text: &str| {
     let loaded = config::parse(&completed, "gateway.toml", Path::new("/nonexistent"), &|_| None);
     let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let compared = document.compare(&loaded.config).expect("the routes were built before");
-    assert!(compared.weaker.is_empty() && compared.unused.is_empty(), "{compared:?}");
+    assert!(compared.weaker.is_empty() && compared.unused.len() <= draft.uncovered.len(), "{compared:?}");
 });

@@ -82,7 +82,7 @@ pub struct Rule {
     is_literal: bool,
     access: Access,
     requirement: Requirement,
-    owner: Option<(Box<str>, usize, OwnerCheck)>,
+    owner: Option<OwnerCheck>,
     upstream: usize,
     allow: PathExceptions,
     issuers: Box<[Box<str>]>,
@@ -110,7 +110,7 @@ impl Rule {
     /// The name of the ownership that it checks.
     #[must_use]
     pub fn ownership(&self) -> Option<&str> {
-        self.owner.as_ref().map(|(name, ..)| &**name)
+        self.owner.as_ref().map(|check| &**check.name())
     }
 
     /// The index of the upstream that it forwards to.
@@ -138,13 +138,22 @@ impl Rule {
     /// Whether a caller who passes `other` may fail here.
     fn is_stricter_than(&self, other: &Self) -> bool {
         match (self.demand(), other.demand()) {
-            (Demand::More, Demand::More) => !std::ptr::eq(self, other),
+            (Demand::More, Demand::More) => !std::ptr::eq(self, other) && !self.asks_the_same_as(other),
             (demand, other) => demand > other,
         }
     }
 
-    pub(super) fn owner(&self) -> Option<(usize, &OwnerCheck)> {
-        self.owner.as_ref().map(|(_, segment, check)| (*segment, check))
+    /// Whether everybody who passes one passes the other. Of whom a resource is, that is not known.
+    fn asks_the_same_as(&self, other: &Self) -> bool {
+        self.owner.is_none()
+            && other.owner.is_none()
+            && self.access == other.access
+            && self.requirement == other.requirement
+            && self.issuers == other.issuers
+    }
+
+    pub(super) const fn owner(&self) -> Option<&OwnerCheck> {
+        self.owner.as_ref()
     }
 
     pub(super) fn accepts_issuer(&self, issuer: &str) -> bool {
@@ -186,6 +195,12 @@ impl<'a> Match<'a> {
         self.rule
     }
 
+    /// The path.
+    #[must_use]
+    pub const fn path(&self) -> &'a str {
+        self.path
+    }
+
     /// The path's segment with this index, decoded once.
     pub(super) fn segment(&self, index: usize) -> Option<Cow<'a, str>> {
         self.path.split('/').nth(index + 1).map(path::decoded)
@@ -193,7 +208,8 @@ impl<'a> Match<'a> {
 }
 
 impl Routes {
-    /// Builds the table. Every permission that a rule names gets its place in `vocabulary`.
+    /// Builds the table. Every permission that a rule names gets its place in `vocabulary`, and the sources of `ownerships`
+    /// are known by their place in the list ([`Policy`](super::Policy)).
     ///
     /// # Errors
     /// Every [`RouteError`] there is, not the first one only.
@@ -222,7 +238,8 @@ impl Routes {
         vocabulary: &mut Vocabulary,
     ) -> Result<(), RouteError> {
         let owner = spec.owner.as_ref().map(|name| {
-            let (_, ownership) = ownerships.iter().find(|(known, _)| known == name).ok_or_else(|| {
+            let at = ownerships.iter().position(|(known, _)| known == name);
+            let (at, (_, ownership)) = at.and_then(|at| Some((at, ownerships.get(at)?))).ok_or_else(|| {
                 RouteError::UnknownOwnership { pattern: pattern.to_string(), ownership: name.clone() }
             })?;
             let segment = pattern.variable(&ownership.variable).ok_or_else(|| RouteError::VariableMissing {
@@ -230,7 +247,7 @@ impl Routes {
                 ownership: name.clone(),
                 variable: ownership.variable.clone(),
             })?;
-            Ok((name.as_str().into(), segment, OwnerCheck::new(ownership, vocabulary)))
+            Ok(OwnerCheck::new(name, at, segment, ownership, vocabulary))
         });
         let rule = Arc::new(Rule {
             name: pattern.to_string().into(),

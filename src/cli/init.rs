@@ -40,7 +40,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         complain(&format!("{BOLD}warning{BOLD:#}: {}{}", shown(warning), named(operations)));
     }
     for (operation, why) in &draft.uncovered {
-        complain(&format!("{BOLD}warning{BOLD:#}: no route for {}: {}", shown(operation), shown(why)));
+        complain(&format!("{BOLD}warning{BOLD:#}: not covered: {}: {}", shown(operation), shown(why)));
     }
     if draft.public == draft.routes {
         let message = "the document asks for a token nowhere (`security`), so every route is public";

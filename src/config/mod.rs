@@ -20,6 +20,7 @@ mod issuer;
 mod key_source;
 mod node;
 pub mod openapi;
+mod ownership;
 mod preset;
 mod reader;
 mod remote_keys;
@@ -49,6 +50,7 @@ pub use self::{
     interpolate::Environment,
     issuer::Issuer,
     key_source::KeySource,
+    ownership::{OwnerSource, OwnershipSettings},
     settings::{Admin, Limits, Listen},
     upstream::{Server, Upstream},
 };

@@ -13,7 +13,7 @@ use http::Method;
 use super::{Demand, Document, Operation, template::sample};
 use crate::{
     authn::Vocabulary,
-    authz::{RouteError, RouteSpec, Routes},
+    authz::{RouteError, RouteSpec},
     config::Config,
 };
 
@@ -51,7 +51,7 @@ impl Document {
     /// # Errors
     /// None for a configuration that was loaded: its routes have been built before.
     pub fn compare(&self, config: &Config) -> Result<Comparison<'_>, Vec<RouteError>> {
-        let routes = Routes::build(config.routes.clone(), &config.ownerships, &mut Vocabulary::default())?;
+        let routes = config.routes(&mut Vocabulary::default())?;
         let patterns =
             config.routes.iter().flat_map(|spec| spec.patterns.iter().map(move |one| (one.to_string(), spec)));
         let patterns: Vec<(String, &RouteSpec)> = patterns.collect();

@@ -14,7 +14,7 @@ use std::{collections::HashMap, path::Path};
 use http::Method;
 
 use super::{
-    Demand, Difference, Document, OpenApiError, Operation,
+    Comparison, Demand, Difference, Document, OpenApiError, Operation,
     template::{Names, Template},
     toml::{comment, string, strings},
 };
@@ -32,11 +32,11 @@ pub struct Draft {
     pub routes: usize,
     /// How many of them are public.
     pub public: usize,
-    /// How many operations its routes cover.
+    /// How many operations have a route of their own.
     pub covered: usize,
     /// Whether an issuer has no key source yet.
     pub lacks_keys: bool,
-    /// Each operation without a route, and why it has none.
+    /// Each operation without a route of its own, or whose requests are refused all the same, and why.
     pub uncovered: Vec<(String, String)>,
     /// Where it is stricter than the document, or otherwise odd; each with the operations that it is about.
     pub warnings: Vec<(String, Vec<String>)>,
@@ -54,13 +54,21 @@ impl Document {
         }
         let complete = |parts: &[Part<'_>]| self.text(name, parts, "signing_keys = \"keys\"\n");
         // An operation without a rule of its own may fall under another one's.
-        for difference in self.weaker(&complete(&parts))? {
+        for difference in self.read_back(&complete(&parts))?.weaker {
             if let Some(rule) = covering(&mut parts, &difference) {
                 rule.ask_for(difference.operation);
             }
         }
-        if let Some(found) = self.weaker(&complete(&parts))?.first() {
+        let compared = self.read_back(&complete(&parts))?;
+        if let Some(found) = compared.weaker.first() {
             return Err(OpenApiError::NotProven(format!("{} asks for less than {found:?}", found.route)));
+        }
+        let mut uncovered: Vec<(&Operation, String)> = parts.iter().filter_map(Part::uncovered).collect();
+        // A route of its own is not enough for a path that looks like a stricter rule's.
+        for (operation, why) in compared.uncovered {
+            if !uncovered.iter().any(|(known, _)| std::ptr::eq(*known, operation)) {
+                uncovered.push((operation, why));
+            }
         }
         let rules = || parts.iter().filter_map(Part::rule);
         let routes = || groups(&parts).filter_map(|group| group.first().and_then(Part::rule));
@@ -68,22 +76,21 @@ impl Document {
             text: self.text(name, &parts, ""),
             routes: routes().count(),
             public: routes().filter(|first| first.demand.access == Access::Public).count(),
-            covered: rules().map(|rule| rule.operations.len()).sum(),
+            covered: self.operations.len() - uncovered.len(),
             lacks_keys: needs_issuer(&parts) && self.issuers.discovered.is_empty(),
-            uncovered: parts.iter().filter_map(Part::uncovered).collect(),
+            uncovered: uncovered.into_iter().map(|(operation, why)| (operation.name(), why)).collect(),
             warnings: self.warnings.iter().map(|one| (one.clone(), Vec::new())).chain(notes(rules())).collect(),
         })
     }
 
-    /// The operations that a complete configuration asks less of than the document does; first of all it must load.
-    fn weaker(&self, text: &str) -> Result<Vec<Difference<'_>>, OpenApiError> {
+    /// What a complete configuration makes of the document; first of all it must load.
+    fn read_back(&self, text: &str) -> Result<Comparison<'_>, OpenApiError> {
         if text.len() as u64 > LARGEST_FILE {
             return Err(OpenApiError::TooLarge);
         }
         let loaded = config::parse(text, "gateway.toml", Path::new(""), &|_| None);
         let loaded = loaded.map_err(|mistakes| OpenApiError::NotProven(mistakes.to_string()))?;
-        let compared = self.compare(&loaded.config);
-        Ok(compared.map_err(|errors| OpenApiError::NotProven(format!("{errors:?}")))?.weaker)
+        self.compare(&loaded.config).map_err(|errors| OpenApiError::NotProven(format!("{errors:?}")))
     }
 
     /// The file, with this key source where the document names none.
@@ -238,10 +245,10 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn uncovered(&self) -> Option<(String, String)> {
+    fn uncovered(&self) -> Option<(&'a Operation, String)> {
         match self {
             Self::Rule(_) => None,
-            Self::Uncovered(operation, why) => Some((operation.name(), why.clone())),
+            Self::Uncovered(operation, why) => Some((operation, why.clone())),
         }
     }
 }

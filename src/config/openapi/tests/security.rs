@@ -151,6 +151,18 @@ fn a_path_that_no_pattern_says_makes_the_route_that_covers_it_stricter() {
 }
 
 #[test]
+fn a_path_with_and_one_without_a_slash_are_both_covered_unless_they_ask_for_different_things() {
+    let paths = |one: &str, other: &str| {
+        let security = |scope| format!("get: {{ security: [{{ oauth: [{scope}] }}] }}");
+        draft(&with_paths(&format!("  /a/{{id}}:\n    {}\n  /a/{{id}}/:\n    {}\n", security(one), security(other))))
+    };
+    assert!(paths("r", "r").uncovered.is_empty());
+    let told = paths("r", "w");
+    assert!(matches!(told.uncovered.as_slice(), [(name, _)] if name == "GET /a/{id}/"), "{:?}", told.uncovered);
+    assert_eq!((told.covered, told.routes), (1, 2));
+}
+
+#[test]
 fn a_document_without_a_route_gives_no_configuration() {
     for paths in ["  /a/{x}.json:\n    get: {}\n", "  /a: {}\n", "  x-a: {}\n"] {
         assert!(with_paths(paths).draft("a").unwrap_err().to_string().contains("no operation"), "{paths}");
