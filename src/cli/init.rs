@@ -31,7 +31,11 @@ pub(super) struct Options {
     force: bool,
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+/// `configuration` is what `--config` names, which other commands read.
+pub(super) fn run(options: &Options, configuration: Option<&Path>) -> Result<ExitCode, Failure> {
+    if configuration.is_some() {
+        return Err(Failure::Usage("init reads no configuration: say where to write it by --output".to_owned()));
+    }
     let document = load(&options.from_openapi)?;
     let name = options.from_openapi.file_name().unwrap_or_default().display().to_string();
     let draft = document.draft(&name).map_err(|error| failure(&options.from_openapi, &error.to_string()))?;

@@ -127,7 +127,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Run => run::run(&load()?),
         Command::Check(options) => check::run(options, &Configuration::load_file(arguments.config.as_deref())?),
         Command::Routes(options) => routes::run(options, &load()?),
-        Command::Init(options) => init::run(options),
+        Command::Init(options) => init::run(options, arguments.config.as_deref()),
         Command::Token(Token::Mint(options)) => mint::run(options, &load()?),
         Command::Token(Token::Inspect(options)) => inspect::run(options, &load()?),
         Command::Keys(Keys::Generate(options)) => signing_keys::generate(options, &load()?),

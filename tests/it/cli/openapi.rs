@@ -92,6 +92,8 @@ fn a_document_that_gives_no_policy_writes_nothing() {
     let missing = folder.run(&["init", "--from-openapi", "none.yaml"]);
     assert!(missing.code == 1 && missing.stderr.contains("none.yaml: the document cannot be read"), "{missing:?}");
     assert_eq!(folder.run(&["init"]).code, 2);
+    let read = init(&folder, &["--config", "mine.toml"]);
+    assert!(read.code == 2 && read.stderr.contains("--output"), "{read:?}");
     assert_eq!(folder.names(), ["petstore.yaml"]);
 }
 
