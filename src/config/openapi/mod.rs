@@ -1,14 +1,14 @@
 //! Policy from an OpenAPI document (OpenAPI Specification 3.0 and 3.1, JSON or YAML): a gateway.toml that asks for what the
 //! operations ask for, and how a configuration compares with them.
 //!
-//! 1. [`source`]: the text becomes a tree, within limits. References are followed inside the document, and no further.
-//! 2. [`operation`]: each method of each path, with the base path of its first server before it.
-//! 3. [`security`]: what an operation asks of its caller, as a [`Demand`]. What the gateway cannot check (API keys, Basic,
+//! 1. `source`: the text becomes a tree, within limits. References are followed inside the document, and no further.
+//! 2. `operation`: each method of each path, with the base path of its first server before it.
+//! 3. `security`: what an operation asks of its caller, as a [`Demand`]. What the gateway cannot check (API keys, Basic,
 //!    client certificates) or a route cannot say is read the stricter way, with a note.
-//! 4. [`template`]: a path with variables becomes a route's pattern. One that no pattern says exactly gets no route: a
+//! 4. `template`: a path with variables becomes a route's pattern. One that no pattern says exactly gets no route: a
 //!    wider one would let in what the document does not speak of.
-//! 5. [`draft`]: the gateway.toml, which is read back and compared with the document before anybody sees it.
-//! 6. [`compare`]: which operations no route covers, which routes ask for less or more, and which no operation has.
+//! 5. `draft`: the gateway.toml, which is read back and compared with the document before anybody sees it.
+//! 6. `compare`: which operations no route covers, which routes ask for less or more, and which no operation has.
 //!
 //! `webhooks`, `callbacks` and `x-` members describe no request to the API and are passed over.
 
