@@ -1,15 +1,28 @@
 //! `check`: whether the gateway would start with this configuration. Reads everything, creates nothing.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
 
 use super::{
     configuration::Configuration,
+    coverage,
     failure::Failure,
     terminal::{BOLD, GOOD, complain, print},
 };
 use crate::{clock::Clock, config::Config, gateway::keys};
 
-pub(super) fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Compare the routes with this OpenAPI document, too: operations that no route covers, routes that ask for less or
+    /// more, and routes that no operation has.
+    ///
+    /// Ends with 1 if an operation is not covered, or a route asks for less than the document.
+    #[arg(long, value_name = "FILE")]
+    openapi: Option<PathBuf>,
+}
+
+pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<ExitCode, Failure> {
     configuration.warn();
     let config = &configuration.config;
     configuration.authenticator(&Clock::system(), |_| None)?;
@@ -19,7 +32,7 @@ pub(super) fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
         }
     }
     print(&format!("{} is {GOOD}fine{GOOD:#}: {}\n", configuration.name(), summary(config)))?;
-    Ok(ExitCode::SUCCESS)
+    options.openapi.as_deref().map_or(Ok(ExitCode::SUCCESS), |path| coverage::run(path, config))
 }
 
 fn summary(config: &Config) -> String {

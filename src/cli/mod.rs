@@ -5,7 +5,7 @@
 //!
 //! The process ends with 0, or
 //!
-//! - 1: something failed; or the answer is no (`token inspect`, `jws verify`, `keys check`).
+//! - 1: something failed; or the answer is no (`token inspect`, `jws verify`, `keys check`, `check --openapi`).
 //! - 2: the command line is wrong.
 //! - 78: the configuration is missing, unreadable or wrong (`EX_CONFIG` of sysexits.h).
 
@@ -13,9 +13,11 @@ mod banner;
 mod check;
 mod completions;
 mod configuration;
+mod coverage;
 mod draft;
 mod example;
 mod failure;
+mod init;
 mod inspect;
 mod jws;
 mod keys;
@@ -53,9 +55,11 @@ enum Command {
     /// Start the gateway; the same as no command.
     Run,
     /// Say whether the configuration is fine, and create nothing.
-    Check,
+    Check(check::Options),
     /// Show every route, and what it asks for.
     Routes(routes::Options),
+    /// Write a configuration from an OpenAPI document.
+    Init(init::Options),
     /// Make tokens, and explain them.
     #[command(subcommand)]
     Token(Token),
@@ -121,8 +125,9 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let load = || Configuration::load(arguments.config.as_deref());
     match arguments.command.as_ref().unwrap_or(&Command::Run) {
         Command::Run => run::run(&load()?),
-        Command::Check => check::run(&Configuration::load_file(arguments.config.as_deref())?),
+        Command::Check(options) => check::run(options, &Configuration::load_file(arguments.config.as_deref())?),
         Command::Routes(options) => routes::run(options, &load()?),
+        Command::Init(options) => init::run(options, arguments.config.as_deref()),
         Command::Token(Token::Mint(options)) => mint::run(options, &load()?),
         Command::Token(Token::Inspect(options)) => inspect::run(options, &load()?),
         Command::Keys(Keys::Generate(options)) => signing_keys::generate(options, &load()?),

@@ -20,6 +20,7 @@ mod introspection;
 mod issuer;
 mod key_source;
 mod node;
+pub mod openapi;
 mod ownership;
 mod preset;
 mod reader;

@@ -4,6 +4,7 @@ mod configuration;
 mod gateway;
 mod jws;
 mod log;
+mod openapi;
 mod output;
 mod process;
 #[cfg(feature = "sqlite")]
