@@ -3,10 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    os::unix::{
-        fs::{MetadataExt, chown},
-        process::CommandExt,
-    },
+    os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
@@ -75,10 +72,7 @@ impl Folder {
         }
         // By another process: a program that this one has open to write, if only in a fork, cannot be started.
         shell(&format!("cp '{PROGRAM}' '{}'", folder.display()));
-        for name in self.names() {
-            chown(folder.join(name), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
+        shell(&format!("chown -R {NOBODY}:{NOBODY} '{}'", folder.display()));
         let mut command = self.command_of(&folder.join("bearergate"), arguments);
         command.uid(NOBODY).gid(NOBODY);
         command
