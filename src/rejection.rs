@@ -11,6 +11,9 @@ use crate::{
     jwt::InvalidToken,
 };
 
+/// When to ask again for what a source of ownership did not tell.
+const OWNER_UNKNOWN_RETRY: Duration = Duration::from_secs(1);
+
 /// Why a request was refused, as configurations, logs and metrics name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
@@ -34,7 +37,7 @@ pub enum Reason {
     RateLimited,
     /// The issuer's keys are not known.
     KeysUnavailable,
-    /// The gateway has too much to do.
+    /// The gateway has too much to do, or cannot be told now what it needs to know.
     Overloaded,
     /// The upstream did not answer, or not with HTTP.
     UpstreamUnreachable,
@@ -137,6 +140,14 @@ pub enum Rejection {
         /// When to try again.
         retry_after: Duration,
     },
+    /// Nobody can tell now whose the resource is.
+    #[error("it cannot be told who owns a {ownership:?}: {cause}")]
+    OwnerUnknown {
+        /// The ownership's name in the configuration.
+        ownership: Arc<str>,
+        /// Why.
+        cause: Arc<str>,
+    },
     /// The upstream did not answer, or not with HTTP.
     #[error("the upstream cannot be reached: {0}")]
     UpstreamUnreachable(String),
@@ -193,7 +204,7 @@ impl Rejection {
             Self::TooLarge(_) => Reason::TooLarge,
             Self::RateLimited { .. } => Reason::RateLimited,
             Self::KeysUnavailable { .. } => Reason::KeysUnavailable,
-            Self::Overloaded { .. } => Reason::Overloaded,
+            Self::Overloaded { .. } | Self::OwnerUnknown { .. } => Reason::Overloaded,
             Self::UpstreamUnreachable(_) => Reason::UpstreamUnreachable,
             Self::UpstreamTimeout(_) => Reason::UpstreamTimeout,
         }
@@ -206,6 +217,7 @@ impl Rejection {
             Self::RateLimited { retry_after }
             | Self::KeysUnavailable { retry_after, .. }
             | Self::Overloaded { retry_after } => Some(*retry_after),
+            Self::OwnerUnknown { .. } => Some(OWNER_UNKNOWN_RETRY),
             Self::NotAuthenticated
             | Self::TokenExpired
             | Self::InvalidToken(_)
@@ -239,6 +251,10 @@ impl From<Denial> for Rejection {
             Denial::NoRoute => Self::NoRoute,
             Denial::PermissionMissing(permission) => Self::PermissionMissing { permission },
             Denial::NotOwner => Self::NotOwner,
+            Denial::OwnerAwaited(awaited) => {
+                Self::OwnerUnknown { ownership: awaited.ownership().into(), cause: "it was not waited for".into() }
+            }
+            Denial::OwnerUnknown { ownership, cause } => Self::OwnerUnknown { ownership, cause },
         }
     }
 }

@@ -1,39 +1,48 @@
 //! A question that is asked once, however many want the answer.
 //!
-//! 1. Whoever asks first is given the [`Question`], to be answered wherever that is done. Who asks for the same while it
-//!    is open waits for the same answer.
+//! 1. Whoever asks first puts a [`Question`] in the line, which somebody else takes and answers. Who asks for the same
+//!    while it is open waits for the same answer.
 //! 2. So many questions are open at most; then no new one is asked: what is behind is slow, and requests that wait must
 //!    not fill the gateway.
-//! 3. A question that is dropped has the answer that there is none: nobody waits for one who has gone.
+//! 3. A question that is dropped has the answer that there is none, and so has every one of a line that nobody takes
+//!    from any more: nobody waits for one who has gone.
 //! 4. An answer is for those who waited. Whether it is remembered is another matter.
 //!
-//! No runtime is needed to wait: wakers are kept and woken.
+//! No runtime is needed to ask or to wait: wakers are kept and woken.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     hash::Hash,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
-/// The questions that are open.
-pub struct SingleFlight<K, V> {
-    open: Mutex<HashMap<K, Arc<Flight<V>>>>,
+/// The end that asks.
+pub struct SingleFlight<K: Eq + Hash, V> {
+    shared: Arc<Shared<K, V>>,
+}
+
+/// The end that answers.
+pub struct Questions<K: Eq + Hash, V> {
+    shared: Arc<Shared<K, V>>,
+}
+
+struct Shared<K, V> {
+    state: Mutex<Line<K, V>>,
     most: usize,
 }
 
-/// What becomes of whoever asks.
-#[derive(Debug)]
-pub enum Asked<K: Eq + Hash, V> {
-    /// The first one: the question is theirs to pass on.
-    First(Question<K, V>, Awaited<V>),
-    /// Somebody was asked already.
-    Joined(Awaited<V>),
-    /// Too many questions are open.
-    Refused,
+struct Line<K, V> {
+    /// All that are open: in the line, or taken and not answered.
+    open: HashMap<K, Arc<Flight<V>>>,
+    waiting: VecDeque<K>,
+    /// Who is to be woken when a question comes.
+    taker: Option<Waker>,
+    /// Nobody asks any more, or nobody answers.
+    ended: bool,
 }
 
 struct Flight<V> {
@@ -48,38 +57,89 @@ struct State<V> {
 }
 
 impl<K: Clone + Eq + Hash, V> SingleFlight<K, V> {
-    /// None is open yet; at most `most` are at once.
+    /// Both ends; at most `most` questions are open at once.
     #[must_use]
-    pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { open: Mutex::default(), most })
+    pub fn new(most: usize) -> (Self, Questions<K, V>) {
+        let line = Line { open: HashMap::new(), waiting: VecDeque::new(), taker: None, ended: false };
+        let shared = Arc::new(Shared { state: Mutex::new(line), most });
+        (Self { shared: Arc::clone(&shared) }, Questions { shared })
     }
 
-    /// Asks.
-    pub fn ask(flights: &Arc<Self>, key: &K) -> Asked<K, V> {
-        let mut open = lock(&flights.open);
-        if let Some(flight) = open.get(key) {
-            return Asked::Joined(Awaited::of(flight));
+    /// Asks, or waits with those who have asked; `None` if too many questions are open, or nobody answers any.
+    pub fn ask(&self, key: &K) -> Option<Awaited<V>> {
+        let mut line = lock(&self.shared.state);
+        if let Some(flight) = line.open.get(key) {
+            return Some(Awaited::of(flight));
         }
-        if open.len() >= flights.most {
-            return Asked::Refused;
+        if line.ended || line.open.len() >= self.shared.most {
+            return None;
         }
         let state = State { outcome: None, waiting: BTreeMap::new(), last_waiting: 0 };
         let flight = Arc::new(Flight { state: Mutex::new(state) });
-        open.insert(key.clone(), Arc::clone(&flight));
-        let awaited = Awaited::of(&flight);
-        Asked::First(Question { flights: Arc::clone(flights), key: key.clone(), flight }, awaited)
+        line.open.insert(key.clone(), Arc::clone(&flight));
+        line.waiting.push_back(key.clone());
+        let taker = line.taker.take();
+        drop(line);
+        taker.into_iter().for_each(Waker::wake);
+        Some(Awaited::of(&flight))
     }
+}
 
-    /// How many are open.
+impl<K: Eq + Hash, V> SingleFlight<K, V> {
+    /// How many questions are open.
     #[must_use]
     pub fn open(&self) -> usize {
-        lock(&self.open).len()
+        lock(&self.shared.state).open.len()
+    }
+}
+
+impl<K: Eq + Hash, V> Drop for SingleFlight<K, V> {
+    fn drop(&mut self) {
+        let taker = {
+            let mut line = lock(&self.shared.state);
+            line.ended = true;
+            line.taker.take()
+        };
+        taker.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Questions<K, V> {
+    /// The next question; `None` once nobody asks any more and all were taken.
+    pub async fn next(&mut self) -> Option<Question<K, V>> {
+        poll_fn(|context| {
+            let mut line = lock(&self.shared.state);
+            if let Some(key) = line.waiting.pop_front() {
+                let flight = line.open.get(&key).map(Arc::clone);
+                drop(line);
+                // What is in the line is open.
+                return Poll::Ready(flight.map(|flight| Question { shared: Arc::clone(&self.shared), key, flight }));
+            }
+            if line.ended {
+                return Poll::Ready(None);
+            }
+            line.taker = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl<K: Eq + Hash, V> Drop for Questions<K, V> {
+    fn drop(&mut self) {
+        let left: Vec<_> = {
+            let mut line = lock(&self.shared.state);
+            line.ended = true;
+            let waiting = std::mem::take(&mut line.waiting);
+            waiting.iter().filter_map(|key| line.open.remove(key)).collect()
+        };
+        left.iter().for_each(|flight| flight.end(None));
     }
 }
 
 /// A question that one has to answer.
 pub struct Question<K: Eq + Hash, V> {
-    flights: Arc<SingleFlight<K, V>>,
+    shared: Arc<Shared<K, V>>,
     key: K,
     flight: Arc<Flight<V>>,
 }
@@ -99,7 +159,7 @@ impl<K: Eq + Hash, V> Question<K, V> {
 impl<K: Eq + Hash, V> Drop for Question<K, V> {
     fn drop(&mut self) {
         // Closed before anybody is woken: who asks again after this is not given the old answer.
-        lock(&self.flights.open).remove(&self.key);
+        lock(&self.shared.state).open.remove(&self.key);
         self.flight.end(None);
     }
 }
@@ -171,10 +231,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<K, V> fmt::Debug for SingleFlight<K, V> {
+impl<K: Eq + Hash, V> fmt::Debug for SingleFlight<K, V> {
     /// How many; a question may be a secret.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SingleFlight").field("open", &lock(&self.open).len()).finish_non_exhaustive()
+        formatter.debug_struct("SingleFlight").field("open", &self.open()).finish_non_exhaustive()
+    }
+}
+
+impl<K: Eq + Hash, V> fmt::Debug for Questions<K, V> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Questions").finish_non_exhaustive()
     }
 }
 
@@ -207,61 +273,105 @@ mod tests {
         Pin::new(awaited).poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
+    fn next<K: Clone + Eq + Hash, V>(questions: &mut Questions<K, V>) -> Poll<Option<Question<K, V>>> {
+        std::pin::pin!(questions.next()).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn taken<K: Clone + Eq + Hash, V>(questions: &mut Questions<K, V>) -> Question<K, V> {
+        let Poll::Ready(Some(question)) = next(questions) else { panic!("there is no question") };
+        question
+    }
+
     #[test]
     fn all_who_ask_while_it_is_open_get_the_one_answer() {
-        let flights = SingleFlight::new(8);
-        let Asked::First(question, mut first) = SingleFlight::ask(&flights, &"a") else { panic!("not the first") };
-        let Asked::Joined(mut second) = SingleFlight::ask(&flights, &"a") else { panic!("not joined") };
+        let (flights, mut questions) = SingleFlight::new(8);
+        let mut first = flights.ask(&"a").unwrap();
+        let question = taken(&mut questions);
+        let mut second = flights.ask(&"a").unwrap();
         let mut copy = second.clone();
         assert!(waits(&mut first) && waits(&mut second) && waits(&mut copy));
+        assert!(next(&mut questions).is_pending(), "it is asked once");
         assert_eq!((*question.key(), first.answer()), ("a", None));
         question.answer(7);
         for awaited in [&mut first, &mut second, &mut copy] {
             assert!(!waits(awaited));
             assert_eq!(awaited.answer(), Some(7));
         }
-        assert!(matches!(SingleFlight::ask(&flights, &"a"), Asked::First(..)), "the old answer is given to nobody new");
+        let mut third = flights.ask(&"a").unwrap();
+        assert!(waits(&mut third), "the old answer is given to nobody new");
+        assert_eq!(*taken(&mut questions).key(), "a");
     }
 
     #[test]
     fn nobody_waits_for_a_question_that_was_dropped() {
-        let flights = SingleFlight::<_, u8>::new(8);
-        let Asked::First(question, mut awaited) = SingleFlight::ask(&flights, &1) else { panic!("not the first") };
+        let (flights, mut questions) = SingleFlight::<_, u8>::new(8);
+        let mut awaited = flights.ask(&1).unwrap();
         assert!(waits(&mut awaited));
-        drop(question);
+        drop(taken(&mut questions));
         assert!(!waits(&mut awaited));
         assert_eq!((awaited.answer(), flights.open()), (None, 0));
     }
 
     #[test]
+    fn nobody_waits_for_one_who_has_gone() {
+        let (flights, mut questions) = SingleFlight::<_, u8>::new(8);
+        let (mut taken_one, mut left) = (flights.ask(&1).unwrap(), flights.ask(&2).unwrap());
+        let question = taken(&mut questions);
+        drop(questions);
+        assert!(waits(&mut taken_one) && !waits(&mut left));
+        assert!(flights.ask(&3).is_none());
+        question.answer(4);
+        assert_eq!((taken_one.answer(), flights.open()), (Some(4), 0));
+    }
+
+    #[test]
+    fn when_nobody_asks_any_more_what_was_asked_is_still_answered() {
+        let (flights, mut questions) = SingleFlight::new(8);
+        let awaited = flights.ask(&1).unwrap();
+        drop(flights);
+        taken(&mut questions).answer(2);
+        assert_eq!(awaited.answer(), Some(2));
+        assert!(matches!(next(&mut questions), Poll::Ready(None)));
+    }
+
+    #[test]
     fn so_many_are_open_and_no_more() {
-        let flights = SingleFlight::<_, u8>::new(2);
-        let open: Vec<_> = (0..2).map(|key| SingleFlight::ask(&flights, &key)).collect();
-        assert!(matches!(SingleFlight::ask(&flights, &2), Asked::Refused));
-        assert!(matches!(SingleFlight::ask(&flights, &1), Asked::Joined(_)), "one that is open costs nothing");
+        let (flights, mut questions) = SingleFlight::<_, u8>::new(2);
+        let open: Vec<_> = (0..2).map(|key| flights.ask(&key).unwrap()).collect();
+        assert!(flights.ask(&2).is_none());
+        assert!(flights.ask(&1).is_some(), "one that is open costs nothing");
         drop(open);
-        assert!(matches!(SingleFlight::ask(&flights, &2), Asked::First(..)));
+        assert!(flights.ask(&2).is_none(), "it is open until it is answered");
+        taken(&mut questions).answer(0);
+        assert!(flights.ask(&2).is_some());
     }
 
     #[test]
     fn whoever_goes_away_is_not_kept() {
-        let flights = SingleFlight::<_, u8>::new(1);
-        let Asked::First(question, mut awaited) = SingleFlight::ask(&flights, &1) else { panic!("not the first") };
+        let (flights, mut questions) = SingleFlight::<_, u8>::new(1);
+        let mut awaited = flights.ask(&1).unwrap();
         let mut other = awaited.clone();
         assert!(waits(&mut awaited) && waits(&mut other));
         drop(awaited);
-        assert_eq!(lock(&question.flight.state).waiting.len(), 1);
+        assert_eq!(lock(&taken(&mut questions).flight.state).waiting.len(), 1);
     }
 
     #[test]
-    fn an_answer_from_another_thread_wakes() {
-        let flights = SingleFlight::new(1);
-        let Asked::First(question, awaited) = SingleFlight::ask(&flights, &1) else { panic!("not the first") };
-        let answering = std::thread::spawn(move || question.answer("x"));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    fn a_question_and_an_answer_wake_the_other_thread() {
+        let (flights, mut questions) = SingleFlight::new(1);
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let answering = std::thread::spawn(move || {
+            runtime().block_on(async {
+                while let Some(question) = questions.next().await {
+                    question.answer("x")
+                }
+            });
+        });
+        let awaited = flights.ask(&1).unwrap();
         let waiting = awaited.clone();
-        runtime.block_on(waiting);
-        answering.join().unwrap();
+        runtime().block_on(waiting);
         assert_eq!(awaited.answer(), Some("x"));
+        drop(flights);
+        answering.join().unwrap();
     }
 }

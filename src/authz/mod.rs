@@ -13,8 +13,8 @@ pub mod policy;
 pub mod route;
 
 pub use self::{
-    ownership::Ownership,
+    ownership::{OwnerAwaited, Ownership, OwnershipSource},
     path::{PathError, PathExceptions},
-    policy::{Denial, Permit},
+    policy::{Denial, Permit, Policy},
     route::{Access, Match, Pattern, PatternError, RouteError, RouteSpec, Routes, Rule},
 };

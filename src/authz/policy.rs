@@ -4,18 +4,26 @@
 //!    first, and so learns nothing about the routes).
 //! 2. A token of an issuer that the rule does not accept is not a token here.
 //! 3. A missing permission is denied before ownership is looked at.
-//! 4. A resource that nobody knows is nobody's: denied like one of somebody else.
+//! 4. A resource that nobody knows is nobody's: denied like one of somebody else. While it is being asked whose it is,
+//!    the request waits, once; whoever gives no answer lets nobody in.
 
 use std::sync::Arc;
 
-use super::route::{Access, Match, Rule};
+use http::Method;
+
+use super::{
+    ownership::{self, Change, Changes, OwnerAwaited, OwnershipSource, owners::Known},
+    path::PathError,
+    route::{Access, Match, Routes, Rule},
+};
 use crate::authn::Principal;
 
-/// The proof that a request was checked: forwarding takes it, and only [`permit`] makes one.
+/// The proof that a request was checked: forwarding takes it, and only [`Policy::permit`] makes one.
 #[derive(Debug)]
 pub struct Permit {
     rule: Arc<Rule>,
     principal: Option<Principal>,
+    changes: Vec<Change>,
 }
 
 impl Permit {
@@ -29,6 +37,12 @@ impl Permit {
     #[must_use]
     pub const fn principal(&self) -> Option<&Principal> {
         self.principal.as_ref()
+    }
+
+    /// What the request changes about who owns what, once it is answered.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
     }
 }
 
@@ -50,37 +64,114 @@ pub enum Denial {
     /// The resource is not the caller's.
     #[error("the resource is not the caller's")]
     NotOwner,
+    /// It is being asked whose the resource is: worth waiting for, and deciding again. Who doesn't wait has to refuse.
+    #[error("it is not known yet whose the resource is")]
+    OwnerAwaited(OwnerAwaited),
+    /// Nobody can tell whose the resource is.
+    #[error("it cannot be told who owns a {ownership:?}: {cause}")]
+    OwnerUnknown {
+        /// The ownership's name in the configuration.
+        ownership: Arc<str>,
+        /// Why.
+        cause: Arc<str>,
+    },
 }
 
-/// Decides.
-///
-/// # Errors
-/// See [`Denial`], in the order of the module's rules.
-pub fn permit(found: Option<&Match<'_>>, principal: Option<Principal>) -> Result<Permit, Denial> {
-    let Some(found) = found else { return Err(Denial::NoRoute) };
-    let rule = found.rule();
-    match &principal {
-        Some(principal) => check(found, principal)?,
-        // Nobody in particular has no permission and owns nothing.
-        None if rule.access() == Access::Token || rule.asks() => return Err(Denial::NotAuthenticated),
-        None => {}
-    }
-    Ok(Permit { rule: Arc::clone(rule), principal })
+/// All rules, and those who know whose a resource is.
+#[derive(Debug, Default)]
+pub struct Policy {
+    routes: Routes,
+    sources: Box<[OwnershipSource]>,
+    changes: Changes,
 }
 
-fn check(found: &Match<'_>, principal: &Principal) -> Result<(), Denial> {
-    let rule = found.rule();
-    if !rule.accepts_issuer(principal.issuer()) {
-        return Err(Denial::IssuerNotAccepted(principal.issuer().into()));
+impl Policy {
+    /// `sources` and the ownerships that `routes` were built with are in the same order.
+    #[must_use]
+    pub fn new(routes: Routes, sources: Vec<OwnershipSource>, changes: Changes) -> Self {
+        Self { routes, sources: sources.into(), changes }
     }
-    if let Some(missing) = rule.requirement().missing(principal) {
-        return Err(Denial::PermissionMissing(Arc::clone(missing)));
+
+    /// All rules.
+    #[must_use]
+    pub const fn routes(&self) -> &Routes {
+        &self.routes
     }
-    if let Some((segment, owner)) = rule.owner() {
-        let resource = found.segment(segment).ok_or(Denial::NotOwner)?;
-        if !owner.allows(principal, &resource) {
-            return Err(Denial::NotOwner);
+
+    /// The source with this index, where owners are asked for.
+    #[must_use]
+    pub fn owners(&self, index: usize) -> Option<&Arc<ownership::Owners>> {
+        match self.sources.get(index)? {
+            OwnershipSource::Owners(owners) => Some(owners),
+            OwnershipSource::Claim(_) => None,
         }
     }
-    Ok(())
+
+    /// The rule for a request; `None` if none covers it.
+    ///
+    /// # Errors
+    /// As [`Routes::find`].
+    pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Result<Option<Match<'a>>, PathError> {
+        self.routes.find(method, path)
+    }
+
+    /// Decides. `waited` is what the request has waited for since [`Denial::OwnerAwaited`]: it waits once.
+    ///
+    /// # Errors
+    /// See [`Denial`], in the order of the module's rules.
+    pub fn permit(
+        &self,
+        found: Option<&Match<'_>>,
+        method: &Method,
+        principal: Option<Principal>,
+        waited: Option<&OwnerAwaited>,
+    ) -> Result<Permit, Denial> {
+        let Some(found) = found else { return Err(Denial::NoRoute) };
+        let rule = found.rule();
+        match &principal {
+            Some(principal) => self.check(found, principal, waited)?,
+            // Nobody in particular has no permission and owns nothing.
+            None if rule.access() == Access::Token || rule.asks() => return Err(Denial::NotAuthenticated),
+            None => {}
+        }
+        let changes = self.changes.of(found, method, principal.as_ref(), &self.sources);
+        Ok(Permit { rule: Arc::clone(rule), principal, changes })
+    }
+
+    fn check(&self, found: &Match<'_>, principal: &Principal, waited: Option<&OwnerAwaited>) -> Result<(), Denial> {
+        let rule = found.rule();
+        if !rule.accepts_issuer(principal.issuer()) {
+            return Err(Denial::IssuerNotAccepted(principal.issuer().into()));
+        }
+        if let Some(missing) = rule.requirement().missing(principal) {
+            return Err(Denial::PermissionMissing(Arc::clone(missing)));
+        }
+        self.check_owner(found, principal, waited)
+    }
+
+    fn check_owner(
+        &self,
+        found: &Match<'_>,
+        principal: &Principal,
+        waited: Option<&OwnerAwaited>,
+    ) -> Result<(), Denial> {
+        let Some(check) = found.rule().owner().filter(|check| !check.is_needless(principal)) else { return Ok(()) };
+        let unknown = |cause: Arc<str>| Denial::OwnerUnknown { ownership: Arc::clone(check.name()), cause };
+        let resource = found.segment(check.segment()).ok_or(Denial::NotOwner)?;
+        let owns = match self.sources.get(check.source()) {
+            Some(OwnershipSource::Claim(claim)) => ownership::claims(principal, claim, &resource),
+            Some(OwnershipSource::Owners(owners)) => {
+                match waited.and_then(|waited| waited.outcome(principal, &resource)) {
+                    Some(outcome) => outcome.map_err(unknown)?,
+                    None => match owners.ask(principal, &resource) {
+                        Known::Owns(owns) => owns,
+                        Known::Asked(awaited) => return Err(Denial::OwnerAwaited(awaited)),
+                        Known::Unknown(cause) => return Err(unknown(cause.into())),
+                    },
+                }
+            }
+            None => return Err(unknown("there is no source".into())),
+        };
+        if owns { Ok(()) } else { Err(Denial::NotOwner) }
+    }
 }

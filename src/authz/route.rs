@@ -82,7 +82,7 @@ pub struct Rule {
     is_literal: bool,
     access: Access,
     requirement: Requirement,
-    owner: Option<(Box<str>, usize, OwnerCheck)>,
+    owner: Option<OwnerCheck>,
     upstream: usize,
     allow: PathExceptions,
     issuers: Box<[Box<str>]>,
@@ -110,7 +110,7 @@ impl Rule {
     /// The name of the ownership that it checks.
     #[must_use]
     pub fn ownership(&self) -> Option<&str> {
-        self.owner.as_ref().map(|(name, ..)| &**name)
+        self.owner.as_ref().map(|check| &**check.name())
     }
 
     /// The index of the upstream that it forwards to.
@@ -143,8 +143,8 @@ impl Rule {
         }
     }
 
-    pub(super) fn owner(&self) -> Option<(usize, &OwnerCheck)> {
-        self.owner.as_ref().map(|(_, segment, check)| (*segment, check))
+    pub(super) const fn owner(&self) -> Option<&OwnerCheck> {
+        self.owner.as_ref()
     }
 
     pub(super) fn accepts_issuer(&self, issuer: &str) -> bool {
@@ -186,6 +186,12 @@ impl<'a> Match<'a> {
         self.rule
     }
 
+    /// The path.
+    #[must_use]
+    pub const fn path(&self) -> &'a str {
+        self.path
+    }
+
     /// The path's segment with this index, decoded once.
     pub(super) fn segment(&self, index: usize) -> Option<Cow<'a, str>> {
         self.path.split('/').nth(index + 1).map(path::decoded)
@@ -193,7 +199,8 @@ impl<'a> Match<'a> {
 }
 
 impl Routes {
-    /// Builds the table. Every permission that a rule names gets its place in `vocabulary`.
+    /// Builds the table. Every permission that a rule names gets its place in `vocabulary`, and the sources of `ownerships`
+    /// are known by their place in the list ([`Policy`](super::Policy)).
     ///
     /// # Errors
     /// Every [`RouteError`] there is, not the first one only.
@@ -222,7 +229,8 @@ impl Routes {
         vocabulary: &mut Vocabulary,
     ) -> Result<(), RouteError> {
         let owner = spec.owner.as_ref().map(|name| {
-            let (_, ownership) = ownerships.iter().find(|(known, _)| known == name).ok_or_else(|| {
+            let at = ownerships.iter().position(|(known, _)| known == name);
+            let (at, (_, ownership)) = at.and_then(|at| Some((at, ownerships.get(at)?))).ok_or_else(|| {
                 RouteError::UnknownOwnership { pattern: pattern.to_string(), ownership: name.clone() }
             })?;
             let segment = pattern.variable(&ownership.variable).ok_or_else(|| RouteError::VariableMissing {
@@ -230,7 +238,7 @@ impl Routes {
                 ownership: name.clone(),
                 variable: ownership.variable.clone(),
             })?;
-            Ok((name.as_str().into(), segment, OwnerCheck::new(ownership, vocabulary)))
+            Ok(OwnerCheck::new(name, at, segment, ownership, vocabulary))
         });
         let rule = Arc::new(Rule {
             name: pattern.to_string().into(),

@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     authn::{Authenticator, KeySource, Vocabulary, remote::RemoteKeys},
-    authz::Routes,
     clock::Clock,
     config::{self, Config, Diagnostics, Issuer},
     contract::Contract,
@@ -95,7 +94,7 @@ impl Configuration {
     ) -> Result<Authenticator, Failure> {
         let config = &self.config;
         let mut vocabulary = Vocabulary::default();
-        Routes::build(config.routes.clone(), &config.ownerships, &mut vocabulary).map_err(PrepareError::Routes)?;
+        config.routes(&mut vocabulary).map_err(PrepareError::Routes)?;
         let contract = Contract::new(config.dialect.clone());
         let authenticator = prepare::authenticator(config, vocabulary, &contract, clock, |issuer| {
             if let config::KeySource::Remote { keys, .. } = &issuer.keys {

@@ -4,7 +4,7 @@ use http::Method;
 
 use crate::{
     authz::{Access, RouteSpec, Routes},
-    config::{Config, Issuer},
+    config::{Config, Issuer, OwnerSource},
     jwt::ClaimPath,
 };
 
@@ -55,8 +55,11 @@ fn example<'a>(pattern: &str, route: &'a RouteSpec, config: &'a Config, routes: 
         let found = routes.find(&Method::GET, &path).ok()??;
         (found.rule().name() == pattern).then(|| {
             let owner = route.owner.as_ref();
-            let ownership = owner.and_then(|name| config.ownerships.iter().find(|(known, _)| known == name));
-            let owned = ownership.map(|(_, ownership)| (&ownership.claim, stand_ins[0].to_owned()));
+            let ownership = owner.and_then(|name| config.ownerships.iter().find(|known| known.name == *name));
+            let owned = ownership.and_then(|ownership| match &ownership.source {
+                OwnerSource::Claim(claim) => Some((claim, stand_ins[0].to_owned())),
+                _ => None,
+            });
             Example { path, route, owned }
         })
     })
@@ -91,7 +94,7 @@ mod tests {
              [issuer.api]\nalgorithms = [\"ES256\"]\nsigning_keys = \"keys\"\n"
         );
         let config = config::parse(&text, "gateway.toml", Path::new("/nowhere"), &|_| None).unwrap().config;
-        let table = Routes::build(config.routes.clone(), &config.ownerships, &mut Vocabulary::default()).unwrap();
+        let table = config.routes(&mut Vocabulary::default()).unwrap();
         with_token(&config, &table, config.issuers.first()).map(|example| example.path)
     }
 

@@ -16,10 +16,10 @@ pub(super) fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
     let clock = Clock::system();
     // The embedded upstream ends with `echo`.
     let Prepared { settings, snapshot, echo } = gateway::prepare(&configuration.config, &clock)?;
-    let routes = Arc::clone(&snapshot.routes);
+    let policy = Arc::clone(&snapshot.policy);
     let outcome = gateway::run(&settings, Arc::new(ArcSwap::from_pointee(snapshot)), |running| {
         tracing::info!(address = %running.address(), "listening");
-        let banner = Banner { configuration, routes: &routes, running, now: clock.now() };
+        let banner = Banner { configuration, routes: policy.routes(), running, now: clock.now() };
         // A gateway whose banner nobody can see serves all the same.
         let _ = print(&banner.to_string());
     });

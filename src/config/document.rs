@@ -9,6 +9,7 @@ use super::{
     identity::IdentityHeaders,
     issuer::{self, Issuer},
     node::{Node, Table},
+    ownership::{self, OwnershipSettings},
     reader::{At, Reader},
     route::{self, Names},
     settings::{self, Admin, Limits, Listen},
@@ -17,8 +18,8 @@ use super::{
     values::{Mistake, one_of, owned, shown},
 };
 use crate::{
-    authn::{CacheSettings, Roles},
-    authz::{Ownership, RouteSpec},
+    authn::{CacheSettings, Roles, Vocabulary},
+    authz::{RouteError, RouteSpec, Routes},
     contract::Dialect,
     store::Location,
 };
@@ -46,8 +47,8 @@ pub struct Config {
     pub cache: CacheSettings,
     /// What is let through: the preset's and the file's. At least one, and no two tie.
     pub routes: Vec<RouteSpec>,
-    /// How it is told whose a resource is, each with its name.
-    pub ownerships: Vec<(String, Ownership)>,
+    /// How it is told whose a resource is.
+    pub ownerships: Vec<OwnershipSettings>,
     /// What the upstream is told about the caller.
     pub identity_headers: IdentityHeaders,
     /// How refusals are worded.
@@ -57,6 +58,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// The table of all routes. Every permission that they name gets its place in `vocabulary`.
+    ///
+    /// # Errors
+    /// None with a configuration that was read without mistakes.
+    pub fn routes(&self, vocabulary: &mut Vocabulary) -> Result<Routes, Vec<RouteError>> {
+        let ownerships: Vec<_> = self.ownerships.iter().map(OwnershipSettings::of_routes).collect();
+        Routes::build(self.routes.clone(), &ownerships, vocabulary)
+    }
+
     /// Reads the merged document. `None` only if something was reported that leaves no value.
     pub(super) fn read(
         table: &Table,
@@ -81,8 +91,10 @@ impl Config {
         let (issuer_names, issuers) = issuers(&mut reader, generated);
         let (ownership_names, ownerships) = ownerships(&mut reader);
         let names = Names { upstreams: &upstream_names, ownerships: &ownership_names, issuers: &issuer_names };
-        let routes = route::read(reader.entry("route"), &names, &ownerships, context);
+        let known: Vec<_> = ownerships.iter().map(OwnershipSettings::of_routes).collect();
+        let routes = route::read(reader.entry("route"), &names, &known, context);
         let state_folder = context.state_folder.clone();
+        let store = store.or_else(|| ownership::needs_store(&ownerships).then(|| store::generated(&state_folder)));
         reader.finish();
         Some(Self {
             preset,
@@ -154,12 +166,13 @@ fn issuers<'a>(reader: &mut Reader<'a>, generated: &[String]) -> (Vec<&'a str>, 
     (names, issuers.into_iter().map(|read| read.value).collect())
 }
 
-fn ownerships<'a>(reader: &mut Reader<'a>) -> (Vec<&'a str>, Vec<(String, Ownership)>) {
+/// All ownerships, and the names of wrong ones too, so that a route may name them.
+fn ownerships<'a>(reader: &mut Reader<'a>) -> (Vec<&'a str>, Vec<OwnershipSettings>) {
     let mut names = Vec::new();
     let mut ownerships = Vec::new();
     for (name, reader) in reader.named("ownership") {
         names.push(name);
-        ownerships.extend(route::ownership(reader).map(|ownership| (name.to_owned(), ownership)));
+        ownerships.extend(OwnershipSettings::read(name, reader));
     }
     (names, ownerships)
 }

@@ -19,6 +19,7 @@ mod interpolate;
 mod issuer;
 mod key_source;
 mod node;
+mod ownership;
 mod preset;
 mod reader;
 mod remote_keys;
@@ -48,6 +49,7 @@ pub use self::{
     interpolate::Environment,
     issuer::Issuer,
     key_source::KeySource,
+    ownership::{OwnerSource, OwnershipSettings},
     settings::{Admin, Limits, Listen},
     upstream::{Server, Upstream},
 };

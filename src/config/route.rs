@@ -1,4 +1,4 @@
-//! `[[route]]` and `[ownership.*]`: what is let through, where to, and for whom.
+//! `[[route]]`: what is let through, where to, and for whom.
 //!
 //! 1. The preset's routes come first, the file's are added; where both have the same match, the file's counts.
 //! 2. Without any route, everything needs a valid token: `* /**`.
@@ -9,7 +9,7 @@ use super::{
     diagnostics::{Diagnostic, Place},
     node::{Entry, Node, Value},
     reader::{At, Reader},
-    values::{Mistake, claim_path, one_of, owned, parsed, shown, similar, text},
+    values::{Mistake, one_of, owned, parsed, shown, similar, text},
 };
 use crate::{
     authn::Vocabulary,
@@ -185,21 +185,4 @@ fn report(error: &RouteError, routes: &[Route], context: &Context<'_>) {
             }
         }
     });
-}
-
-/// Reads an `[ownership.*]`.
-pub(super) fn ownership(mut reader: Reader<'_>) -> Option<Ownership> {
-    reader.unsupported(&["table", "query", "call", "cache"]);
-    let elsewhere = ["table", "query", "call"].into_iter().any(|key| reader.entry(key).is_some());
-    let variable = reader.read("variable", owned);
-    let claim = reader.read("claim", claim_path);
-    let unless = values(reader.any("unless", owned));
-    if reader.entry("variable").is_none() {
-        reader.missing("variable", "name the variable of the path that is the resource: `variable = \"plantUuid\"`");
-    }
-    if reader.entry("claim").is_none() && !elsewhere {
-        reader.missing("claim", "name the claim that lists what the caller owns: `claim = \"plants\"`");
-    }
-    reader.finish();
-    Some(Ownership { variable: variable?.value, claim: claim?.value, unless })
 }

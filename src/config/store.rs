@@ -68,3 +68,8 @@ fn postgres(url: &Secret) -> Result<Location, Mistake> {
 fn postgres(_: &Secret) -> Result<Location, Mistake> {
     Err(Mistake::new("is PostgreSQL's, and this program is built without the feature `postgres`"))
 }
+
+/// The store of a configuration that names none and needs one.
+pub(super) fn generated(state_folder: &Path) -> Location {
+    Location::Sqlite(state_folder.join("bearergate.db"))
+}

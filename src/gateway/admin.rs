@@ -166,7 +166,7 @@ fn json_answer(status: StatusCode, body: &Value) -> Response {
 
 async fn routes(State(admin): State<Admin>) -> impl IntoResponse {
     let snapshot = admin.snapshot.load_full();
-    let rules: Vec<Value> = snapshot.routes.rules().iter().map(|rule| describe(rule, &snapshot)).collect();
+    let rules: Vec<Value> = snapshot.policy.routes().rules().iter().map(|rule| describe(rule, &snapshot)).collect();
     ([(header::CONTENT_TYPE, "application/json")], Value::from(rules).to_string())
 }
 

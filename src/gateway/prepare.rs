@@ -15,9 +15,12 @@ use crate::{
         Authenticator, AuthenticatorError, IssuerSettings, KeySource, Vocabulary, remote::RemoteKeys,
         revocation::StoreError,
     },
-    authz::{RouteError, Routes},
+    authz::{
+        OwnershipSource, Policy, RouteError, Routes,
+        ownership::{Changes, Lookups, Owners, OwnersSettings},
+    },
     clock::Clock,
-    config::{self, Config, Issuer, Server, Upstream},
+    config::{self, Config, Issuer, OwnerSource, OwnershipSettings, Server, Upstream},
     contract::Contract,
     proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
     store::Store,
@@ -60,8 +63,8 @@ pub enum PrepareError {
 /// See [`PrepareError`].
 pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError> {
     let mut vocabulary = Vocabulary::default();
-    let routes =
-        Routes::build(config.routes.clone(), &config.ownerships, &mut vocabulary).map_err(PrepareError::Routes)?;
+    let routes = config.routes(&mut vocabulary).map_err(PrepareError::Routes)?;
+    let (policy, _lookups) = policy(config, routes, clock);
     let contract = Contract::new(config.dialect.clone());
     let (first, fetched) = mpsc::channel::<Infallible>();
     let keys = |issuer: &Issuer| start_keys(issuer, clock, first.clone());
@@ -87,7 +90,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         store,
         revoker: Arc::new(revoker),
         published,
-        routes: Arc::new(routes),
+        policy: Arc::new(policy),
         contract: Arc::new(contract),
         managed: ManagedHeaders::new(names, authorization),
         upstreams,
@@ -108,6 +111,23 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         drain_deadline: Settings::DRAIN_DEADLINE,
     };
     Ok(Prepared { settings, snapshot, echo })
+}
+
+/// The policy, and the questions of each ownership that somebody has to be asked for.
+fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy, Vec<(OwnershipSettings, Lookups)>) {
+    let mut lookups = Vec::new();
+    let source = |settings: &OwnershipSettings| match &settings.source {
+        OwnerSource::Claim(claim) => OwnershipSource::Claim(claim.clone()),
+        OwnerSource::Table { .. } => {
+            let (owners, asked) =
+                Owners::new(OwnersSettings { name: settings.name.clone(), life: settings.cache, clock: clock.clone() });
+            lookups.push((settings.clone(), asked));
+            OwnershipSource::Owners(owners)
+        }
+    };
+    let sources = config.ownerships.iter().map(source).collect();
+    let changes = config.ownerships.iter().enumerate().flat_map(|(at, settings)| settings.changes(at));
+    (Policy::new(routes, sources, Changes::new(changes.collect())), lookups)
 }
 
 /// The keys of an issuer; `first` is dropped when they have come, or could not be fetched at once.

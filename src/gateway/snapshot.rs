@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::{Published, Revoker};
 use crate::{
     authn::Authenticator,
-    authz::Routes,
+    authz::Policy,
     clock::Clock,
     config::Limits,
     contract::Contract,
@@ -25,8 +25,8 @@ pub struct Snapshot {
     pub revoker: Arc<Revoker>,
     /// The public halves of the keys that the gateway signs with, if it does.
     pub published: Option<Arc<Published>>,
-    /// Which rule covers a request.
-    pub routes: Arc<Routes>,
+    /// Which rule covers a request, and whether the caller may pass.
+    pub policy: Arc<Policy>,
     /// In whose words a request is refused.
     pub contract: Arc<Contract>,
     /// The names that only the gateway sets.

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use super::{body::Answer, connection::Connection, head, metrics::WorkerMetrics, snapshot::Snapshot};
 use crate::{
     authn::{AuthnError, Principal, Renewal},
-    authz::{Access, Match, Permit, policy::permit},
+    authz::{Access, Denial, Match, OwnerAwaited, Permit},
     contract::Facts,
     proxy::{Body, Context, Upstreams, forward, upload::discard},
     rejection::{Reason, Rejection},
@@ -58,12 +58,45 @@ struct Refusal {
     rejection: Rejection,
     rule: Option<Rc<str>>,
     /// After this it is worth looking at the request again.
-    renewal: Option<Renewal>,
+    wait: Option<Wait>,
+}
+
+/// What a request may have to wait for.
+enum Wait {
+    /// The token's key may be a new one.
+    Key(Renewal),
+    /// Somebody is asked whose the resource is.
+    Owner(OwnerAwaited),
+}
+
+/// What a request has waited for: for each thing once, so that two slow parties cannot keep it for ever.
+#[derive(Default)]
+struct Waited {
+    key: bool,
+    owner: Option<OwnerAwaited>,
+}
+
+impl Waited {
+    /// Waits, unless that has been done.
+    async fn add(&mut self, wait: Wait) -> bool {
+        match wait {
+            Wait::Key(renewal) if !self.key => {
+                renewal.await;
+                self.key = true;
+            }
+            Wait::Owner(mut awaited) if self.owner.is_none() => {
+                (&mut awaited).await;
+                self.owner = Some(awaited);
+            }
+            Wait::Key(_) | Wait::Owner(_) => return false,
+        }
+        true
+    }
 }
 
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
-        Self { rejection, rule: None, renewal: None }
+        Self { rejection, rule: None, wait: None }
     }
 }
 
@@ -108,7 +141,7 @@ impl Stack {
                 self.metrics.forwarded(started.elapsed());
                 response
             }
-            Err(Refusal { rejection, rule, renewal: _ }) => {
+            Err(Refusal { rejection, rule, wait: _ }) => {
                 self.metrics.refused(&rejection, started.elapsed());
                 let id = self.ids.next();
                 log(&rejection, rule.as_deref(), &method, target.path(), &id);
@@ -148,19 +181,14 @@ fn publish<B>(request: &Request<B>, snapshot: &Snapshot) -> Option<Response<Byte
     head::check(request, &snapshot.limits).is_ok().then_some(response)
 }
 
-/// Checks, and forwards what passed. A token whose key may be a new one waits once, for the keys to be fetched.
+/// Checks, and forwards what passed.
 async fn pass(
     request: Request<Incoming>,
     connection: &Rc<Connection>,
     current: &Current,
 ) -> Result<Response<Body>, Refusal> {
     let snapshot = &*current.snapshot;
-    let mut decided = decide(&request, snapshot);
-    if let Err(Refusal { renewal: Some(renewal), .. }) = &mut decided {
-        renewal.await;
-        decided = decide(&request, snapshot);
-    }
-    let permit = match decided {
+    let permit = match decide_waiting(&request, snapshot).await {
         Ok(permit) => permit,
         Err(refusal) => {
             discard(request);
@@ -178,23 +206,38 @@ async fn pass(
     forward(permit, request, &context).await.map_err(|rejection| Refusal {
         rejection,
         rule: Some(rule.name().into()),
-        renewal: None,
+        wait: None,
     })
 }
 
+/// Decides, and once more for each thing that is worth waiting for.
+async fn decide_waiting<B>(request: &Request<B>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
+    let mut waited = Waited::default();
+    loop {
+        let mut decided = decide(request, snapshot, &waited);
+        let Some(wait) = decided.as_mut().err().and_then(|refusal| refusal.wait.take()) else { return decided };
+        if !waited.add(wait).await {
+            return decided;
+        }
+    }
+}
+
 /// Head, route, token, policy: in this order.
-fn decide<B>(request: &Request<B>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
+fn decide<B>(request: &Request<B>, snapshot: &Snapshot, waited: &Waited) -> Result<Permit, Refusal> {
     head::check(request, &snapshot.limits)?;
-    let found = snapshot.routes.find(request.method(), request.uri().path()).map_err(Rejection::from)?;
-    let rule = || found.as_ref().map(|found| found.rule().name().into());
+    let policy = &snapshot.policy;
+    let found = policy.find(request.method(), request.uri().path()).map_err(Rejection::from)?;
+    let refuse = |rejection, wait| {
+        let rule = found.as_ref().map(|found| found.rule().name().into());
+        Refusal { rejection, rule, wait }
+    };
     let principal = authenticate(request.headers(), found.as_ref(), snapshot).map_err(|error| {
-        let renewal = if let AuthnError::KeyAwaited { renewal, .. } = &error { Some(renewal.clone()) } else { None };
-        Refusal { rejection: error.into(), rule: rule(), renewal }
+        let wait = if let AuthnError::KeyAwaited { renewal, .. } = &error { Some(renewal.clone()) } else { None };
+        refuse(error.into(), wait.map(Wait::Key))
     })?;
-    permit(found.as_ref(), principal).map_err(|denial| Refusal {
-        rejection: denial.into(),
-        rule: rule(),
-        renewal: None,
+    policy.permit(found.as_ref(), request.method(), principal, waited.owner.as_ref()).map_err(|denial| {
+        let wait = if let Denial::OwnerAwaited(awaited) = &denial { Some(awaited.clone()) } else { None };
+        refuse(denial.into(), wait.map(Wait::Owner))
     })
 }
 

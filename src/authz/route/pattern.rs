@@ -57,6 +57,22 @@ impl Pattern {
         self.segments.iter().position(|segment| matches!(segment, Segment::Variable(own) if **own == *name))
     }
 
+    /// Whether it covers this request. The path has been [checked](crate::authz::path).
+    #[must_use]
+    pub fn covers(&self, method: &Method, path: &str) -> bool {
+        let mut texts = path.split('/').skip(1);
+        let covered = self.segments.iter().all(|segment| match (segment, texts.next()) {
+            (Segment::Literal(literal), Some(text)) => **literal == *path::comparable(text),
+            (Segment::Variable(_), Some(text)) => !text.is_empty(),
+            (Segment::Rest, Some(_)) => {
+                texts.by_ref().for_each(drop);
+                true
+            }
+            (_, None) => false,
+        });
+        covered && texts.next().is_none() && (self.methods.is_empty() || self.methods.contains(method))
+    }
+
     /// Whether it names one path, without variables and `/**`.
     pub(super) fn is_literal(&self) -> bool {
         self.segments.iter().all(|segment| matches!(segment, Segment::Literal(_)))

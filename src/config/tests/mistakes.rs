@@ -128,10 +128,8 @@ cache = "10s"
             ("`accounts` is not yet supported", "gateway.toml:5:2"),
             ("`listen.tls` is not yet supported", "gateway.toml:8:1"),
             ("`upstream.default.health_check` is not yet supported", "gateway.toml:11:1"),
-            ("`ownership.plant.table` is not yet supported", "gateway.toml:17:1"),
             ("`ownership.device.query` is not yet supported", "gateway.toml:20:1"),
             ("`ownership.sensor.call` is not yet supported", "gateway.toml:23:1"),
-            ("`ownership.sensor.cache` is not yet supported", "gateway.toml:24:1"),
         ],
     );
 }

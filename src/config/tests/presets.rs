@@ -119,7 +119,7 @@ fn an_ownership_and_a_body_are_replaced_whole() {
         "[ownership.plant]\nvariable = 'uuid'\nclaim = 'b'\n[dialect.invalid_token]\nbody = {{ detail = 'new' }}\n{OPEN}"
     );
     let config = above(preset, &file);
-    let ownership = &config.ownerships[0].1;
+    let ownership = &config.ownerships[0].ownership;
     assert_eq!((ownership.variable.as_str(), ownership.unless.len()), ("uuid", 0));
     assert_eq!(body(&config, &Rejection::InvalidToken(InvalidToken::NotAToken)), r#"{"detail":"new"}"#);
     assert_eq!(body(&config, &Rejection::NotOwner), r#"{"detail":"z"}"#);

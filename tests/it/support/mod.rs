@@ -11,7 +11,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use bearergate::{
     authn::{Authenticator, IdentityHeader, IssuerSettings, KeySource, Vocabulary},
-    authz::{Access, RouteSpec, Routes},
+    authz::{Access, Policy, RouteSpec, Routes, ownership::Changes},
     clock::{Clock, Timestamp},
     config::Limits,
     contract::{Contract, Dialect},
@@ -112,7 +112,7 @@ impl Setup {
             revoker: Arc::new(Revoker::in_memory(Arc::clone(authenticator.revocations()))),
             published: None,
             authenticator: Arc::new(authenticator),
-            routes: Arc::new(routes),
+            policy: Arc::new(Policy::new(routes, Vec::new(), Changes::default())),
             contract: Arc::new(Contract::new(Dialect::default())),
             managed: ManagedHeaders::new(
                 IDENTITY.map(|(name, _)| HeaderName::from_static(name)).to_vec(),
