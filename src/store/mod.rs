@@ -1,4 +1,4 @@
-//! What outlives the process, in a SQLite file or a PostgreSQL database: revocations.
+//! What outlives the process, in a SQLite file or a PostgreSQL database: revocations, and who owns what.
 //!
 //! 1. A store is opened, made if it is a file that is not there, and brought to the newest form (`migrations/`). Who
 //!    only looks makes and changes nothing.
@@ -7,7 +7,7 @@
 //! 3. What is over is forgotten when something is added.
 //! 4. Everything has its time; what is not done by then has failed. How the store is doing is told by [`Store::status`].
 //!
-//! An open store has a thread and a runtime of its own. Nothing here is on the way of a request.
+//! An open store has a thread and a runtime of its own: a request waits for it at most, and no worker works for it.
 
 mod database;
 #[cfg(feature = "postgres")]
@@ -30,6 +30,7 @@ use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle, time::timeout};
 use self::database::Database;
 use crate::{
     authn::revocation::{Revocation, RevocationStore, StoreError, StoreFuture},
+    authz::ownership::{OwnershipRecord, OwnershipStore},
     clock::Timestamp,
 };
 
@@ -78,6 +79,31 @@ pub struct Status {
     pub error: Option<String>,
     /// How often something failed.
     pub failures: u64,
+}
+
+/// What is wanted of all that is owned, in its order: ownership, resource, issuer, subject.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// What it has to be.
+    pub wanted: Wanted,
+    /// The last record of the page before.
+    pub after: Option<OwnershipRecord>,
+}
+
+/// What a record has to be; what is not said may be anything.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The ownership's name in the configuration.
+    pub ownership: Option<String>,
+    /// The resource.
+    pub resource: Option<String>,
+    /// Its owner.
+    pub subject: Option<String>,
+}
+
+impl Page {
+    /// Records on a page.
+    pub const LONGEST: usize = 1000;
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -154,6 +180,15 @@ impl Store {
         outcome.recv().unwrap_or_else(|_| Err(gone()))
     }
 
+    /// A page of what is owned.
+    ///
+    /// # Errors
+    /// When it cannot be read, or not in time.
+    pub async fn owned(&self, page: &Page) -> Result<Vec<OwnershipRecord>, StoreError> {
+        let page = page.clone();
+        self.ask(move |database| async move { database.owned(&page).await }).await
+    }
+
     /// Asks the database, on its thread and within its time, and notes how that went.
     fn ask<T, F>(&self, question: impl FnOnce(Arc<dyn Database>) -> F + Send + 'static) -> StoreFuture<'_, T>
     where
@@ -180,6 +215,23 @@ impl RevocationStore for Store {
 
     fn since(&self, version: u64, now: Timestamp) -> StoreFuture<'_, (Vec<Revocation>, u64)> {
         self.ask(move |database| async move { database.since(version, now).await })
+    }
+}
+
+impl OwnershipStore for Store {
+    fn owns<'a>(&'a self, record: &'a OwnershipRecord) -> StoreFuture<'a, bool> {
+        let record = record.clone();
+        self.ask(move |database| async move { database.owns(&record).await })
+    }
+
+    fn learn<'a>(&'a self, records: &'a [OwnershipRecord]) -> StoreFuture<'a, u64> {
+        let records = records.to_vec();
+        self.ask(move |database| async move { database.learn(&records).await })
+    }
+
+    fn forget<'a>(&'a self, ownership: &'a str, resource: &'a str) -> StoreFuture<'a, u64> {
+        let (ownership, resource) = (ownership.to_owned(), resource.to_owned());
+        self.ask(move |database| async move { database.forget(&ownership, &resource).await })
     }
 }
 

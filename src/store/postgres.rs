@@ -10,9 +10,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode},
 };
 
-use super::{Purpose, database, rows};
+use super::{Page, Purpose, database, rows};
 use crate::{
     authn::revocation::{Revocation, StoreError, StoreFuture},
+    authz::ownership::OwnershipRecord,
     clock::Timestamp,
     secret::Secret,
 };

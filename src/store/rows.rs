@@ -2,6 +2,7 @@
 
 use crate::{
     authn::revocation::{Revocation, StoreError, Target},
+    authz::ownership::OwnershipRecord,
     clock::Timestamp,
 };
 
@@ -12,6 +13,26 @@ pub(super) const FORGET_OVER: &str = "DELETE FROM revocations WHERE until_ms <= 
 pub(super) const VERSION: &str = "SELECT version FROM revocation_version";
 pub(super) const SINCE: &str = "SELECT issuer, kind, value, before_ms, until_ms FROM revocations \
      WHERE version > $1 AND version <= $2 AND until_ms > $3 ORDER BY version";
+pub(super) const OWNS: &str =
+    "SELECT COUNT(*) FROM ownership WHERE ownership = $1 AND resource = $2 AND issuer = $3 AND subject = $4";
+pub(super) const LEARN: &str = "INSERT INTO ownership (ownership, resource, issuer, subject) ";
+pub(super) const UNLESS_KNOWN: &str = " ON CONFLICT DO NOTHING";
+pub(super) const DISOWN: &str = "DELETE FROM ownership WHERE ownership = $1 AND resource = $2";
+/// What stands behind `$1` to `$4`, a page of it; `$5` to `$7` are what it has to be, or NULL.
+pub(super) const OWNED: &str = "SELECT ownership, resource, issuer, subject FROM ownership \
+     WHERE (ownership, resource, issuer, subject) > ($1, $2, $3, $4) AND ($5 IS NULL OR ownership = $5) \
+     AND ($6 IS NULL OR resource = $6) AND ($7 IS NULL OR subject = $7) \
+     ORDER BY ownership, resource, issuer, subject LIMIT $8";
+
+/// Records in one statement: four values each, of which both databases take 32,767.
+pub(super) const AT_ONCE: usize = 1000;
+
+/// What [`OWNED`] selects.
+pub(super) type OwnedRow = (String, String, String, String);
+
+pub(super) fn record((ownership, resource, issuer, subject): OwnedRow) -> OwnershipRecord {
+    OwnershipRecord { ownership, resource, issuer, subject }
+}
 
 /// What [`SINCE`] selects.
 type Row = (String, String, String, Option<i64>, i64);

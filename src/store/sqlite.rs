@@ -19,14 +19,15 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-use super::{Purpose, database, rows};
+use super::{Page, Purpose, database, rows};
 use crate::{
     authn::revocation::{Revocation, StoreError, StoreFuture},
+    authz::ownership::OwnershipRecord,
     clock::Timestamp,
 };
 
 /// How long to wait for another process that writes.
-const BUSY: Duration = Duration::from_secs(2);
+const BUSY: Duration = Duration::from_secs(3);
 /// One writes, others read.
 const CONNECTIONS: u32 = 4;
 const BEGIN: &str = "BEGIN IMMEDIATE";

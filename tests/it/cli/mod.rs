@@ -5,6 +5,8 @@ mod gateway;
 mod jws;
 mod log;
 mod output;
+#[cfg(feature = "sqlite")]
+mod ownership;
 mod process;
 #[cfg(feature = "sqlite")]
 mod revoke;
