@@ -10,6 +10,7 @@ use super::{
     cache::{Cache, Entry},
     principal::{Profile, Wanted},
     revocation::Revocations,
+    role_grants::RoleGrants,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -86,6 +87,7 @@ pub struct Authenticator {
     cache: Cache,
     headers: RememberedHeaders,
     revocations: Arc<Revocations>,
+    grants: Arc<RoleGrants>,
     scheme: SchemeMatch,
     token_bytes: usize,
     clock: Clock,
@@ -192,6 +194,12 @@ impl Authenticator {
         &self.revocations
     }
 
+    /// The granted roles that it looks at.
+    #[must_use]
+    pub const fn role_grants(&self) -> &Arc<RoleGrants> {
+        &self.grants
+    }
+
     /// The keys of the issuer that has this name in the configuration.
     #[must_use]
     pub fn keys(&self, issuer: &str) -> Option<&Arc<KeySource>> {
@@ -211,7 +219,8 @@ impl Authenticator {
         if now < entry.not_before {
             return None;
         }
-        entry.principal.map(|principal| self.unless_revoked(principal))
+        let principal = entry.principal.filter(|principal| self.grants.agree_with(principal))?;
+        Some(self.unless_revoked(principal))
     }
 
     fn verify(&self, token: &str, now: Timestamp, mut passed: impl FnMut(Passed<'_>)) -> Result<Principal, AuthnError> {
@@ -241,7 +250,7 @@ impl Authenticator {
         let entry = |principal| Entry { principal, expires, not_before, issuer: at, generation };
         match outcome {
             Ok(()) => {
-                let principal = Principal::new(&issuer.profile, claims)?;
+                let principal = Principal::new(&issuer.profile, claims, &self.grants)?;
                 self.cache.insert(token, entry(Some(principal.clone())));
                 self.unless_revoked(principal)
             }
@@ -272,6 +281,7 @@ pub struct AuthenticatorBuilder {
     wanted: Wanted,
     cache: CacheSettings,
     revocations: Option<Arc<Revocations>>,
+    grants: Arc<RoleGrants>,
     scheme: SchemeMatch,
     token_bytes: Option<usize>,
     clock: Clock,
@@ -332,6 +342,13 @@ impl AuthenticatorBuilder {
         self
     }
 
+    /// The granted roles, to be changed while requests are served. Without this there are none.
+    #[must_use]
+    pub fn role_grants(mut self, grants: Arc<RoleGrants>) -> Self {
+        self.grants = grants;
+        self
+    }
+
     /// How the scheme is compared.
     #[must_use]
     pub const fn scheme(mut self, scheme: SchemeMatch) -> Self {
@@ -388,6 +405,7 @@ impl AuthenticatorBuilder {
             cache: Cache::new(self.cache),
             headers: RememberedHeaders::default(),
             revocations: self.revocations.unwrap_or_else(|| Arc::new(Revocations::new(self.clock.clone()))),
+            grants: self.grants,
             scheme: self.scheme,
             token_bytes: self.token_bytes.unwrap_or(Self::DEFAULT_TOKEN_BYTES),
             clock: self.clock,
