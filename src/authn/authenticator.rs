@@ -13,6 +13,7 @@ use super::{
     introspection::Introspections,
     principal::Profile,
     revocation::Revocations,
+    role_grants::RoleGrants,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -94,6 +95,7 @@ pub struct Authenticator {
     cache: Cache,
     headers: RememberedHeaders,
     revocations: Arc<Revocations>,
+    grants: Arc<RoleGrants>,
     scheme: SchemeMatch,
     token_bytes: usize,
     clock: Clock,
@@ -222,6 +224,12 @@ impl Authenticator {
         &self.revocations
     }
 
+    /// The granted roles that it looks at.
+    #[must_use]
+    pub const fn role_grants(&self) -> &Arc<RoleGrants> {
+        &self.grants
+    }
+
     /// The keys of the issuer that has this name in the configuration.
     #[must_use]
     pub fn keys(&self, issuer: &str) -> Option<&Arc<KeySource>> {
@@ -241,7 +249,8 @@ impl Authenticator {
         if now < entry.not_before {
             return None;
         }
-        entry.principal.map(|principal| self.unless_revoked(principal))
+        let principal = entry.principal.filter(|principal| self.grants.agree_with(principal))?;
+        Some(self.unless_revoked(principal))
     }
 
     fn verify(
@@ -329,7 +338,7 @@ impl Authenticator {
         let entry = |principal| Entry { principal, expires, not_before, issuer: at, generation, fresh_until };
         match outcome {
             Ok(()) => {
-                let principal = Principal::new(&issuer.profile, claims)?;
+                let principal = Principal::new(&issuer.profile, claims, &self.grants)?;
                 self.cache.insert(token, entry(Some(principal.clone())));
                 self.unless_revoked(principal)
             }

@@ -6,7 +6,8 @@
 //!    verified and every claim checked ([`jwt`](crate::jwt)). Or the issuer is asked about it ([`introspection`]), which
 //!    is the only way with a token that is no JWT.
 //! 4. What later requests need of it is computed once and kept as a [`Principal`].
-//! 5. Known or new, it must not be revoked ([`revocation`]).
+//! 5. Known or new, it must not be revoked ([`revocation`]), and has the roles that its subject is granted now
+//!    ([`role_grants`]).
 //!
 //! The vocabulary: *not authenticated* means that nothing was presented; *invalid* that something was, and it is not
 //! acceptable; *keys unavailable* that nobody can tell yet, which is never the client's fault and never lets it in.
@@ -23,6 +24,7 @@ mod principal;
 pub mod remote;
 mod renewal;
 pub mod revocation;
+pub mod role_grants;
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,6 +39,7 @@ pub use self::{
     principal::{IdentityHeader, Principal},
     renewal::{KeyStatus, Renewal, RenewalSettings, Renewer},
     revocation::Revocations,
+    role_grants::RoleGrants,
 };
 use crate::jwt::InvalidToken;
 

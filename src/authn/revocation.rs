@@ -83,7 +83,26 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// The store cannot be had or does not do what it is asked.
 #[derive(Debug, thiserror::Error)]
 #[error("the store: {0}")]
-pub struct StoreError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
+pub struct StoreError(Box<dyn std::error::Error + Send + Sync>);
+
+impl StoreError {
+    /// With what it comes from.
+    pub fn new(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(cause))
+    }
+}
+
+impl From<String> for StoreError {
+    fn from(cause: String) -> Self {
+        Self(cause.into())
+    }
+}
+
+impl From<&str> for StoreError {
+    fn from(cause: &str) -> Self {
+        Self(cause.into())
+    }
+}
 
 /// The revocations that are in force. Shared by an [`Authenticator`](super::Authenticator) and whoever revokes.
 pub struct Revocations {

@@ -1,8 +1,9 @@
 //! `token inspect`: what is in a token, check by check whether the gateway would accept it, and what it would answer.
 //!
 //! The verification itself reports how far the token came ([`Authenticator::explain`]), so what is said here is what
-//! would happen. What a broken token seems to say is shown as far as it can be read; nothing of it is proven. Keys are
-//! fetched, and an issuer is asked about its token, as the gateway would.
+//! would happen. Whether the token is revoked is asked of the store, if there is one; what a gateway without one has in
+//! memory is not known here. What a broken token seems to say is shown as far as it can be read; nothing of it is proven.
+//! Keys are fetched, and an issuer is asked about its token, as the gateway would.
 
 mod checks;
 mod contents;
@@ -12,7 +13,7 @@ use std::{process::ExitCode, sync::Arc};
 use clap::Args;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
-use self::checks::{Trace, detail_of};
+use self::checks::{Revocations, Trace, detail_of};
 use super::{
     configuration::Configuration,
     failure::Failure,
@@ -21,12 +22,13 @@ use super::{
     times,
 };
 use crate::{
-    authn::{Authenticator, AuthnError, KeySource, Principal},
+    authn::{Authenticator, AuthnError, KeySource, Principal, revocation::RevocationStore},
     clock::{Clock, Timestamp},
     config::{self, Config, Issuer},
     contract::{Contract, Facts},
     jwt::InvalidToken,
     rejection::Rejection,
+    store::{Location, Store},
 };
 
 #[derive(Debug, Args)]
@@ -42,7 +44,11 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
     let clock = options.at.map_or_else(Clock::system, Clock::manual);
     let credentials = Credentials::of(&presented::text(options.token.as_deref())?);
     let authenticator = configuration.authenticator(&clock, |issuer| elsewhere(issuer, &clock))?;
-    let mut trace = Trace::default();
+    let (config, now) = (&configuration.config, clock.now());
+    let mut trace = Trace::knowing(revocations(config.store.as_ref(), now));
+    if let Revocations::Known(known) = &trace.revocations {
+        authenticator.revocations().extend(known.iter().cloned());
+    }
     let outcome = credentials.explain(&authenticator, &mut trace)?;
 
     for (name, source) in authenticator.issuers() {
@@ -51,7 +57,6 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
         }
     }
 
-    let (config, now) = (&configuration.config, clock.now());
     let mut text = if trace.is_opaque() { String::new() } else { contents::show(credentials.token(), now) };
     if let Ok(principal) = &outcome
         && trace.is_asked()
@@ -65,12 +70,29 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
     text.push('\n');
     text.push_str(&trace.lines(&outcome, config, now));
     text.push('\n');
-    text.push_str(&match &outcome {
-        Ok(principal) => accepted(principal, config, now),
-        Err(error) => refused(error, config, &clock),
+    text.push_str(&match (&outcome, &trace.revocations) {
+        (Ok(_), Revocations::Unknown(_)) => format!(
+            "{BAD}Nobody can tell whether the gateway accepts this token{BAD:#}: it does unless the token is revoked.\n"
+        ),
+        (Ok(principal), _) => accepted(principal, config, now),
+        (Err(error), _) => refused(error, config, &clock),
     });
     print(&text)?;
-    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let accepted = outcome.is_ok() && !matches!(trace.revocations, Revocations::Unknown(_));
+    Ok(if accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the store says, in which nothing is made or changed.
+fn revocations(location: Option<&Location>, now: Timestamp) -> Revocations {
+    let Some(location) = location else { return Revocations::NoStore };
+    let found = Store::look_at(location).and_then(|store| match store {
+        None => Ok(Vec::new()),
+        Some(store) => {
+            let looking = store.clone();
+            store.wait_for(async move { looking.since(0, now).await.map(|(found, _)| found) })
+        }
+    });
+    found.map_or_else(|error| Revocations::Unknown(error.to_string()), Revocations::Known)
 }
 
 /// The keys as the gateway would fetch them now, or an issuer that is asked.

@@ -5,7 +5,8 @@
 //!
 //! The process ends with 0, or
 //!
-//! - 1: something failed; or the answer is no (`token inspect`, `jws verify`, `keys check`, `check --openapi`).
+//! - 1: something failed; or the answer is no (`token inspect`, `jws verify`, `keys check`, `check --openapi`,
+//!   `ownership`).
 //! - 2: the command line is wrong.
 //! - 78: the configuration is missing, unreadable or wrong (`EX_CONFIG` of sysexits.h).
 
@@ -23,6 +24,7 @@ mod jws;
 mod keys;
 mod logging;
 mod mint;
+mod ownership;
 mod presented;
 mod revoke;
 mod routes;
@@ -68,6 +70,9 @@ enum Command {
     Keys(Keys),
     /// Revoke tokens: one, a session's, or a subject's.
     Revoke(revoke::Options),
+    /// Who owns what, where the store is asked for it.
+    #[command(subcommand)]
+    Ownership(Ownership),
     /// JSON Web Signatures.
     #[command(subcommand)]
     Jws(Jws),
@@ -97,6 +102,20 @@ enum Keys {
     ///
     /// Ends with 0 if there are keys that can be used, with 1 if not.
     Check(keys::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum Ownership {
+    /// Add the owners that a file lists to those that are known.
+    ///
+    /// Ends with 0 if all rows were good, with 1 if not: the bad ones are told and left out.
+    Import(ownership::ImportOptions),
+    /// Show who owns what, in the form that can be imported.
+    List(ownership::ListOptions),
+    /// Forget all owners of a resource.
+    ///
+    /// Ends with 0 if there were any, with 1 if not.
+    Forget(ownership::ForgetOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -135,6 +154,9 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Keys(Keys::Rotate(options)) => signing_keys::rotate(options, &load()?),
         Command::Keys(Keys::Check(options)) => keys::run(options),
         Command::Revoke(options) => revoke::run(options, &load()?),
+        Command::Ownership(Ownership::Import(options)) => ownership::import(options, &load()?),
+        Command::Ownership(Ownership::List(options)) => ownership::list(options, &load()?),
+        Command::Ownership(Ownership::Forget(options)) => ownership::forget(options, &load()?),
         Command::Jws(Jws::Verify(options)) => jws::run(options),
         Command::Completions(options) => completions::run(options),
     }

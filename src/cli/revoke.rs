@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 
 use super::{configuration::Configuration, failure::Failure, terminal::print, times};
 use crate::{
-    authn::revocation::StoreError,
+    authn::revocation::RevocationStore,
     clock::Clock,
     config::{Config, duration_in},
     gateway::revocation_json,
-    store,
+    store::Store,
 };
 
 /// The gateway waits for its store before it answers.
@@ -144,12 +144,8 @@ fn write(config: &Config, body: &Value) -> Result<(), Failure> {
     };
     let now = Clock::system().now();
     let revocation = revocation_json::read(body.to_string().as_bytes(), now).map_err(Failure::Usage)?;
-    let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| other(&error))?;
-    let written = runtime.block_on(async {
-        let add = async { store::open(location).await?.add(&revocation, now).await };
-        let added = tokio::time::timeout(PATIENCE, add).await;
-        added.unwrap_or_else(|_| Err(StoreError("it does not answer in time".into())))
-    });
-    written.map_err(|error| other(&error))
+    let store = Store::open(location)?;
+    let adding = store.clone();
+    store.wait_for(async move { adding.add(&revocation, now).await })?;
+    Ok(())
 }

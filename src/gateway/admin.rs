@@ -70,7 +70,11 @@ impl Admin {
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     match *admin.phase.borrow() {
-        Phase::Serving => ready_with_keys(&admin.snapshot.load()),
+        Phase::Serving => {
+            let snapshot = admin.snapshot.load();
+            let (status, told) = ready_with_keys(&snapshot);
+            (status, told + &about_the_store(&snapshot))
+        }
         Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
     }
 }
@@ -91,6 +95,18 @@ fn ready_with_keys(snapshot: &Snapshot) -> (StatusCode, String) {
     (StatusCode::OK, format!("ready\nkeys missing: {names}\n"))
 }
 
+/// While the store fails, tokens are verified with what is known: the gateway is ready, and says what is wrong.
+fn about_the_store(snapshot: &Snapshot) -> String {
+    let mut told = String::new();
+    if let Some(error) = snapshot.store.as_ref().and_then(|store| store.status().error) {
+        told.push_str(&format!("{error}\n"));
+    }
+    if let waiting @ 1.. = snapshot.revoker.waiting() {
+        told.push_str(&format!("revocations not kept yet: {waiting}\n"));
+    }
+    told
+}
+
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     let snapshot = admin.snapshot.load_full();
     let scrape = Scrape {
@@ -98,6 +114,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         gauges: &admin.gauges,
         cache: snapshot.authenticator.cache_stats(),
         revocations: snapshot.revoker.revocations().count() as u64,
+        store: snapshot.store.as_ref().map(|store| (store.status(), snapshot.revoker.waiting())),
         upstreams: snapshot.upstreams.iter().map(|upstream| &**upstream).collect(),
         keys: snapshot.authenticator.issuers().collect(),
         now: snapshot.clock.now(),
@@ -130,6 +147,11 @@ async fn revoke(State(admin): State<Admin>, headers: HeaderMap, body: Bytes) -> 
         Ok(Kept::InStore) => (StatusCode::OK, true, "Revoked, and kept in the store.".to_owned()),
         Ok(Kept::InMemory) => {
             (StatusCode::OK, false, "Revoked until this gateway ends: no `store` is configured.".to_owned())
+        }
+        Ok(Kept::NotYet(error)) => {
+            let detail =
+                format!("Revoked here. It is not kept yet, which is tried again until this gateway ends: {error}");
+            (StatusCode::SERVICE_UNAVAILABLE, false, detail)
         }
         Err(error) => {
             tracing::error!(%error, "a revocation is not kept");

@@ -18,6 +18,7 @@ use crate::{
     jwt::InvalidToken,
     proxy::upstream::{Counter, UpstreamSettings},
     rejection::{Reason, Rejection},
+    store::Status,
 };
 
 /// The upper ends of the histogram's buckets, in microseconds.
@@ -111,6 +112,8 @@ pub(super) struct Scrape<'a, W> {
     pub(super) gauges: &'a Gauges,
     pub(super) cache: CacheStats,
     pub(super) revocations: u64,
+    /// If there is one; and the revocations that it has not taken yet.
+    pub(super) store: Option<(Status, usize)>,
     pub(super) upstreams: Vec<&'a UpstreamSettings>,
     /// The issuers by name.
     pub(super) keys: Vec<(&'a str, &'a KeySource)>,
@@ -139,6 +142,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_upstreams(out)?;
         self.write_keys(out)?;
         self.write_introspections(out)?;
+        self.write_store(out)?;
         let (gauges, cache) = (self.gauges, &self.cache);
         let connections = gauges.connections.load(Ordering::Relaxed) as u64;
         let in_flight = gauges.in_flight.load(Ordering::Relaxed) as u64;
@@ -271,6 +275,19 @@ impl<W> Scrape<'_, W> {
     }
 }
 
+impl<W> Scrape<'_, W> {
+    fn write_store(&self, out: &mut String) -> std::fmt::Result {
+        let Some((status, waiting)) = &self.store else { return Ok(()) };
+        let up = u8::from(status.error.is_none());
+        family(out, "store_up", "gauge", "Whether the store did what was last asked of it.")?;
+        writeln!(out, "bearergate_store_up {up}")?;
+        family(out, "store_failures_total", "counter", "What the store did not do.")?;
+        writeln!(out, "bearergate_store_failures_total {}", status.failures)?;
+        family(out, "revocations_not_kept", "gauge", "Revocations in force that the store has not taken yet.")?;
+        writeln!(out, "bearergate_revocations_not_kept {waiting}")
+    }
+}
+
 fn family(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
     writeln!(out, "# HELP bearergate_{name} {help}\n# TYPE bearergate_{name} {kind}")
 }
@@ -292,6 +309,7 @@ mod tests {
             gauges: &Gauges::default(),
             cache,
             revocations: 4,
+            store: Some((Status { error: None, failures: 5 }, 6)),
             upstreams: vec![&upstream],
             keys: Vec::new(),
             now: Timestamp::default(),
@@ -328,6 +346,8 @@ mod tests {
         assert!(text.contains("{upstream=\"a\\\"b\",kind=\"timeout\"} 0\n"));
         assert!(text.contains("bearergate_cache_hits_total 3\n"));
         assert!(text.contains("bearergate_revocations 4\n"));
+        assert!(text.contains("bearergate_store_up 1\n") && text.contains("bearergate_store_failures_total 5\n"));
+        assert!(text.contains("bearergate_revocations_not_kept 6\n"));
         for line in text.lines() {
             assert!(line.starts_with("# ") || line.starts_with("bearergate_"), "{line}");
         }

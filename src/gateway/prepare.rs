@@ -23,6 +23,7 @@ use crate::{
     config::{self, Config, Issuer, OwnerSource, OwnershipSettings, Server, Upstream},
     contract::Contract,
     proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
+    store::Store,
 };
 
 /// A gateway that only has to be started.
@@ -72,8 +73,9 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     // Nothing is ever sent: this ends when every provider has given keys or has failed, or else with the time.
     let _ = fetched.recv_timeout(RemoteKeys::DEFAULT_WAIT);
     let revocations = Arc::clone(authenticator.revocations());
-    let revoker = match &config.store {
-        Some(location) => Revoker::start(location.clone(), revocations, clock.clone())?,
+    let store = config.store.as_ref().map(Store::open).transpose()?;
+    let revoker = match &store {
+        Some(store) => Revoker::start(store.clone(), revocations, clock.clone())?,
         None => Revoker::in_memory(revocations),
     };
     let source = |issuer: &str| authenticator.keys(issuer).cloned();
@@ -85,6 +87,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let names = identity.headers.iter().map(|header| header.name.clone()).collect();
     let snapshot = Snapshot {
         authenticator: Arc::new(authenticator),
+        store,
         revoker: Arc::new(revoker),
         published,
         policy: Arc::new(policy),

@@ -17,5 +17,10 @@ mod path;
 #[cfg(feature = "sqlite")]
 mod revocation;
 mod smuggling;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(feature = "sqlite")]
+#[path = "../store/mod.rs"]
+mod store;
 mod token;
 mod upstreams;

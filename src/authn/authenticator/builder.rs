@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{Authenticator, Issuer, IssuerSettings};
 use crate::{
     authn::{
-        CacheSettings, IdentityHeader, Revocations, Roles, SchemeMatch, Vocabulary,
+        CacheSettings, IdentityHeader, Revocations, RoleGrants, Roles, SchemeMatch, Vocabulary,
         cache::Cache,
         principal::{Profile, Wanted},
     },
@@ -20,6 +20,7 @@ pub struct AuthenticatorBuilder {
     wanted: Wanted,
     cache: CacheSettings,
     revocations: Option<Arc<Revocations>>,
+    grants: Arc<RoleGrants>,
     scheme: SchemeMatch,
     token_bytes: Option<usize>,
     clock: Clock,
@@ -80,6 +81,13 @@ impl AuthenticatorBuilder {
     #[must_use]
     pub fn revocations(mut self, revocations: Arc<Revocations>) -> Self {
         self.revocations = Some(revocations);
+        self
+    }
+
+    /// The granted roles, to be changed while requests are served. Without this there are none.
+    #[must_use]
+    pub fn role_grants(mut self, grants: Arc<RoleGrants>) -> Self {
+        self.grants = grants;
         self
     }
 
@@ -145,6 +153,7 @@ impl AuthenticatorBuilder {
             cache: Cache::new(self.cache),
             headers: RememberedHeaders::default(),
             revocations: self.revocations.unwrap_or_else(|| Arc::new(Revocations::new(self.clock.clone()))),
+            grants: self.grants,
             scheme: self.scheme,
             token_bytes: self.token_bytes.unwrap_or(Self::DEFAULT_TOKEN_BYTES),
             clock: self.clock,

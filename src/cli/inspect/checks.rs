@@ -3,13 +3,14 @@
 //! 1. Form, issuer, algorithm, key and signature: as far as the verification came.
 //! 2. The claims, if the issuer is known: all of them, also those of a token that is not proven.
 //! 3. Whether the claims that the upstream is told of fit into headers.
+//! 4. Whether the token is revoked, by what the store says.
 //!
 //! Where the issuer is asked about the token, its answer takes the place of all but the form and the issuer.
 
 use std::fmt::Write;
 
 use crate::{
-    authn::{AuthnError, Passed, Principal},
+    authn::{AuthnError, Passed, Principal, revocation::Revocation},
     cli::{
         terminal::{BAD, FAINT, GOOD, shown},
         times,
@@ -28,6 +29,18 @@ pub(super) struct Trace {
     passed: Vec<String>,
     /// Who is asked, if no key tells.
     asked: Option<String>,
+    pub(super) revocations: Revocations,
+}
+
+/// What is known of revocations.
+#[derive(Default)]
+pub(super) enum Revocations {
+    /// A gateway has them in its memory alone.
+    #[default]
+    NoStore,
+    Known(Vec<Revocation>),
+    /// The store cannot be read, for this reason.
+    Unknown(String),
 }
 
 const STEPS: [&str; 5] = ["form", "issuer", "algorithm", "key", "signature"];
@@ -37,9 +50,15 @@ enum Verdict {
     Failed,
     NotAsked,
     NotReached,
+    Unknown,
 }
 
 impl Trace {
+    /// Of a token of which nothing is known yet, and what is known of revocations.
+    pub(super) fn knowing(revocations: Revocations) -> Self {
+        Self { revocations, ..Self::default() }
+    }
+
     pub(super) fn note(&mut self, passed: Passed<'_>) {
         self.passed.push(match passed {
             Passed::Asked { name } => {
@@ -102,14 +121,28 @@ impl Trace {
         }
         self.claims(&mut text, now);
         let (verdict, detail) = match outcome {
-            Ok(_) if config.identity_headers.headers.is_empty() => (Verdict::NotAsked, String::new()),
-            Ok(_) => (Verdict::Passed, String::new()),
+            Ok(_) | Err(AuthnError::InvalidToken(InvalidToken::Revoked))
+                if config.identity_headers.headers.is_empty() =>
+            {
+                (Verdict::NotAsked, String::new())
+            }
+            Ok(_) | Err(AuthnError::InvalidToken(InvalidToken::Revoked)) => (Verdict::Passed, String::new()),
             Err(error @ AuthnError::InvalidToken(InvalidToken::UnfitForHeader { .. })) => {
                 (Verdict::Failed, detail_of(error))
             }
             Err(_) => (Verdict::NotReached, String::new()),
         };
         line(&mut text, "identity headers", &verdict, &detail);
+        let (verdict, detail) = match (outcome, &self.revocations) {
+            (Err(AuthnError::InvalidToken(InvalidToken::Revoked)), _) => {
+                (Verdict::Failed, "the store says that it is revoked".to_owned())
+            }
+            (Err(_), _) => (Verdict::NotReached, String::new()),
+            (Ok(_), Revocations::NoStore) => (Verdict::NotAsked, "there is no `store`".to_owned()),
+            (Ok(_), Revocations::Known(_)) => (Verdict::Passed, String::new()),
+            (Ok(_), Revocations::Unknown(error)) => (Verdict::Unknown, shown(error)),
+        };
+        line(&mut text, "revocation", &verdict, &detail);
         text
     }
 
@@ -196,6 +229,7 @@ fn line(text: &mut String, name: &str, verdict: &Verdict, detail: &str) {
         Verdict::Failed => (BAD, "failed"),
         Verdict::NotAsked => (FAINT, "not asked"),
         Verdict::NotReached => (FAINT, "not reached"),
+        Verdict::Unknown => (BAD, "unknown"),
     };
     let line = format!("  {name:<17} {style}{word}{style:#}{:pad$}  {detail}", "", pad = 11 - word.len());
     // Writing to a string does not fail.

@@ -6,6 +6,8 @@ mod jws;
 mod log;
 mod openapi;
 mod output;
+#[cfg(feature = "sqlite")]
+mod ownership;
 mod process;
 #[cfg(feature = "sqlite")]
 mod revoke;

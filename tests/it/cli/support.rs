@@ -3,11 +3,14 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_bearergate");
 
 pub(super) const PRESETS: [&str; 3] = ["hungry-machines", "homsai", "uptimehunt"];
 
@@ -47,11 +50,31 @@ impl Folder {
 
     /// The program in this folder, with nothing of the caller's environment that it listens to.
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bearergate"));
+        self.command_of(Path::new(PROGRAM), arguments)
+    }
+
+    fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG", "STATE_DIRECTORY"] {
             command.env_remove(variable);
         }
         command.current_dir(self.path()).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// The program as somebody to whom something can be forbidden: as another user where this one is root. It is copied
+    /// into the folder, which becomes that user's, because the way to it may be root's alone.
+    pub(super) fn unprivileged(&self, arguments: &[&str]) -> Command {
+        const NOBODY: u32 = 65534;
+        let folder = self.path();
+        if std::fs::metadata(folder).unwrap().uid() != 0 {
+            return self.command(arguments);
+        }
+        // By another process: a program that this one has open to write, if only in a fork, cannot be started.
+        shell(&format!("cp '{PROGRAM}' '{}'", folder.display()));
+        shell(&format!("chown -R {NOBODY}:{NOBODY} '{}'", folder.display()));
+        let mut command = self.command_of(&folder.join("bearergate"), arguments);
+        command.uid(NOBODY).gid(NOBODY);
         command
     }
 

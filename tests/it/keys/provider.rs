@@ -100,7 +100,12 @@ impl Provider {
 
     /// From now on it has metadata, which says this.
     pub(super) fn describe(&self, metadata: &Value) {
-        *self.metadata.lock().unwrap() = Some(Answer::body(metadata.to_string()));
+        self.describe_with("", metadata);
+    }
+
+    /// As [`describe`](Self::describe), with these fields.
+    pub(super) fn describe_with(&self, fields: &str, metadata: &Value) {
+        *self.metadata.lock().unwrap() = Some(Answer::body_with(fields, metadata.to_string()));
     }
 
     pub(super) fn url(&self, path: &str) -> String {
