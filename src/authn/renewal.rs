@@ -203,6 +203,12 @@ impl Renewer {
         .await;
     }
 
+    /// Whether requests wait for a renewal.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.shared.state().awaited
+    }
+
     /// Whether nobody uses the keys any more.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {

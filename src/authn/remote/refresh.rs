@@ -4,7 +4,7 @@
 //!    `max-age` of the provider's counts, down to 30 seconds.
 //! 2. After a failure again after 1, 2, 4 … 60 seconds, never later than without it.
 //! 3. When a token asks for it ([`renewal`](crate::authn::Renewal)); whoever waits is let go after `wait`, and the fetch
-//!    goes on.
+//!    goes on. If one is under way that is older than the question, another one follows it at once.
 //!
 //! One task an issuer does all this, so there is never more than one fetch in flight.
 
@@ -90,7 +90,7 @@ pub(super) async fn keep_fresh(
                 }
             };
             tokio::select! {
-                outcome = fetching.fetch() => outcome,
+                outcome = fetch_for_all(&mut fetching, &renewer) => outcome,
                 () = let_go => continue,
             }
         };
@@ -121,6 +121,13 @@ pub(super) async fn keep_fresh(
             () = renewer.asked() => {}
         }
     }
+}
+
+/// Fetches, and once more for tokens that asked meanwhile: their key may be newer than the answer that was under way.
+async fn fetch_for_all(fetching: &mut Fetching, renewer: &Renewer) -> Result<(Fetched, Option<Duration>), RemoteError> {
+    let is_asked_for = renewer.is_awaited();
+    let outcome = fetching.fetch().await;
+    if is_asked_for || !renewer.is_awaited() { outcome } else { fetching.fetch().await }
 }
 
 fn report(name: &str, fetched: &Fetched) {
