@@ -37,3 +37,8 @@ fuzz target seconds="60":
 # `just bench layer`, or all of them.
 bench *names:
     cargo bench --all-features {{ if names == "" { "--bench '*'" } else { "--bench " + names } }}
+
+# What refreshing keys costs the requests meanwhile. Needs wrk and curl.
+bench-refresh:
+    cargo build --release
+    benches/refresh.sh target/release/bearergate
