@@ -18,12 +18,14 @@ const { Provider } = await import(pathToFileURL(installed));
 
 // What a token is for is chosen by the resource that a client asks for (RFC 8707).
 const signed = { scope: 'read write', audience: 'orders', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } };
+const opaque = { scope: 'read', accessTokenFormat: 'opaque' };
 const resources = {
   'urn:orders': signed,
   'urn:invoices': { ...signed, audience: 'invoices' },
   // Signed with the same key for the same audience, but no access token by its `typ`.
   'urn:untyped': signed,
-  'urn:reports': { scope: 'read', audience: 'reports', accessTokenFormat: 'opaque' },
+  'urn:reports': { ...opaque, audience: 'reports' },
+  'urn:notes': { ...opaque, audience: 'notes' },
 };
 
 function newKey() {

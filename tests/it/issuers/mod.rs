@@ -3,6 +3,7 @@
 //! `BEARERGATE_TEST_ISSUERS=FOLDER cargo test --test it -- --ignored issuers`.
 
 mod availability;
+mod introspection;
 mod oidc_provider;
 mod process;
 mod rotation;

@@ -40,7 +40,7 @@ impl Provider {
         assert_eq!(self.0.ask("retire"), "retire");
     }
 
-    /// Where its clients get tokens.
+    /// The client that gets tokens.
     pub(super) const fn shop(&self) -> Shop {
         Shop { provider: self.0.address }
     }
@@ -70,6 +70,13 @@ impl Shop {
         let answer: Value = serde_json::from_slice(&answer.body).unwrap();
         answer["access_token"].as_str().unwrap().to_owned()
     }
+
+    /// Takes a token back (RFC 7009).
+    pub(super) fn revoke(self, token: &str) {
+        let form = format!("client_id=shop&client_secret=the+secret+of+shop&token={token}");
+        let answer = post(self.provider, "/token/revocation", "application/x-www-form-urlencoded", &form);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
 }
 
 /// Sends a body on a connection of its own.
@@ -97,6 +104,11 @@ pub(super) struct Trusting {
 impl Trusting {
     /// `more` are further lines of the issuer.
     pub(super) fn start(port: u16, more: &str) -> Self {
+        Self::start_with(port, more, |_| {})
+    }
+
+    /// With what `prepare` adds to the command.
+    pub(super) fn start_with(port: u16, more: &str, prepare: impl FnOnce(&mut Command)) -> Self {
         let folder = Folder::with(&format!(
             "[issuer.main]\nissuer = 'http://127.0.0.1:{port}'\ndiscovery_url = 'http://127.0.0.1:{port}'\n\
              audience = 'orders'\nalgorithms = ['ES256']\ntyp = 'at+jwt'\npermissions = ['scope']\n{more}\n\
@@ -108,6 +120,7 @@ impl Trusting {
         let mut command = folder.command(&[]);
         // Nobody reads its log while it runs.
         command.env("RUST_LOG", "off");
+        prepare(&mut command);
         Self { gateway: Gateway::spawn(command), folder }
     }
 
