@@ -12,5 +12,5 @@ mod process;
 #[cfg(feature = "sqlite")]
 mod revoke;
 mod signing_keys;
-mod support;
+pub(crate) mod support;
 mod tokens;
