@@ -30,7 +30,7 @@ pub struct AuthenticatorBuilder {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthenticatorError {
-    /// Two issuers have the same `iss`, or two check none.
+    /// Two issuers with keys have the same `iss`, or two check none.
     #[error("issuers {0:?} and {1:?} cannot be told apart: each needs an `issuer` of its own")]
     SameIssuer(String, String),
     /// Two issuers are asked about tokens.
@@ -118,22 +118,7 @@ impl AuthenticatorBuilder {
     /// See [`AuthenticatorError`]: a token could belong to two issuers.
     pub fn build(self) -> Result<Authenticator, AuthenticatorError> {
         let shared = Arc::new(self.wanted);
-        let mut by_iss = HashMap::new();
-        let mut without_iss = None;
-        let mut introspecting: Option<usize> = None;
-        for (at, issuer) in self.issuers.iter().enumerate() {
-            let before = if issuer.keys.introspections().is_some() { introspecting.replace(at) } else { None };
-            if let Some(other) = before.and_then(|before| self.issuers.get(before)) {
-                return Err(AuthenticatorError::TwoIntrospecting(other.name.clone(), issuer.name.clone()));
-            }
-            let before = match &issuer.expectations.issuer {
-                Some(iss) => by_iss.insert(iss.clone().into_boxed_str(), at),
-                None => without_iss.replace(at),
-            };
-            if let Some(other) = before.and_then(|before| self.issuers.get(before)) {
-                return Err(AuthenticatorError::SameIssuer(other.name.clone(), issuer.name.clone()));
-            }
-        }
+        let Found { by_iss, without_iss, introspecting } = find(&self.issuers)?;
         let issuers = self.issuers.into_iter().map(|settings| Issuer {
             keys: settings.keys,
             algorithms: settings.algorithms.into(),
@@ -159,4 +144,38 @@ impl AuthenticatorBuilder {
             clock: self.clock,
         })
     }
+}
+
+/// How a token finds its issuer.
+#[derive(Default)]
+struct Found {
+    by_iss: HashMap<Box<str>, usize>,
+    without_iss: Option<usize>,
+    introspecting: Option<usize>,
+}
+
+/// A provider may issue signed tokens and opaque ones: then the signed ones are those of the issuer with keys.
+fn find(issuers: &[IssuerSettings]) -> Result<Found, AuthenticatorError> {
+    let mut found = Found::default();
+    let name = |at: usize| issuers.get(at).map(|issuer| issuer.name.clone()).unwrap_or_default();
+    let asks = |issuer: &IssuerSettings| issuer.keys.introspections().is_some();
+    for (at, issuer) in issuers.iter().enumerate().filter(|(_, issuer)| !asks(issuer)) {
+        let before = match &issuer.expectations.issuer {
+            Some(iss) => found.by_iss.insert(iss.as_str().into(), at),
+            None => found.without_iss.replace(at),
+        };
+        if let Some(other) = before {
+            return Err(AuthenticatorError::SameIssuer(name(other), name(at)));
+        }
+    }
+    for (at, issuer) in issuers.iter().enumerate().filter(|(_, issuer)| asks(issuer)) {
+        if let Some(other) = found.introspecting.replace(at) {
+            return Err(AuthenticatorError::TwoIntrospecting(name(other), name(at)));
+        }
+        match &issuer.expectations.issuer {
+            Some(iss) => *found.by_iss.entry(iss.as_str().into()).or_insert(at),
+            None => *found.without_iss.get_or_insert(at),
+        };
+    }
+    Ok(found)
 }

@@ -1,7 +1,9 @@
 use std::task::Waker;
 
+use aws_lc_rs::rand::SystemRandom;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 use crate::{
@@ -10,6 +12,7 @@ use crate::{
         revocation::Target,
     },
     clock::Clock,
+    jwt::{self, Algorithm, KeySet, SigningKey},
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -318,6 +321,26 @@ fn two_issuers_that_are_asked_cannot_be_told_apart() {
     let ((one, _one), (two, _two)) = (issuer("one"), issuer("two"));
     let error = Authenticator::builder().issuer(one).issuer(two).build().unwrap_err();
     assert_eq!(error, AuthenticatorError::TwoIntrospecting("one".to_owned(), "two".to_owned()));
+}
+
+#[test]
+fn an_issuer_of_both_kinds_is_asked_about_opaque_tokens_alone() {
+    let key = SigningKey::generate(Algorithm::EdDsa, &SystemRandom::new()).unwrap();
+    let claims = json!({ "iss": "both", "sub": "ann", "exp": NOW.as_secs() + 60 });
+    let signed = jwt::sign(&key, None, claims.as_object().unwrap()).unwrap();
+    for asked_first in [true, false] {
+        let (source, introspector) = KeySource::introspected();
+        let keys = KeySet::new(vec![key.verifying_key().clone()]).unwrap();
+        let issuers = [IssuerSettings::with_source("opaque", source, Vec::new()), IssuerSettings::new("signed", keys)];
+        let order = if asked_first { [0, 1] } else { [1, 0] };
+        let builder = order
+            .into_iter()
+            .fold(Authenticator::builder(), |builder, at| builder.issuer(issuers[at].clone().iss("both")));
+        let authenticator = builder.clock(Clock::manual(NOW)).build().unwrap();
+        assert_eq!(authenticator.authenticate_token(&signed).unwrap().issuer(), "signed");
+        assert!(matches!(authenticator.authenticate_token("opaque"), Err(AuthnError::Awaited { .. })));
+        drop(introspector);
+    }
 }
 
 #[test]

@@ -9,10 +9,10 @@ use super::{
 use crate::support::Client;
 
 /// The same provider twice: for tokens with a signature, and for those without. Its client of the gateway has an id and
-/// a secret that have to be encoded (RFC 6749 §2.3.1). A signed token finds its issuer by `iss`, so one of them has it.
+/// a secret that have to be encoded (RFC 6749 §2.3.1). Both tokens have the same `iss`, and it is checked of both.
 fn gateway(port: u16, secret: &'static str, more: &str) -> Trusting {
     let asked = format!(
-        "[issuer.opaque]\naudience = 'reports'\n\
+        "[issuer.opaque]\nissuer = 'http://127.0.0.1:{port}'\naudience = 'reports'\n\
          introspection_url = 'http://127.0.0.1:{port}/token/introspection'\nclient_id = 'gate+way'\n\
          client_secret = {{ env = 'GATEWAY_SECRET' }}\nsubject = 'client_id'\npermissions = ['scope']\n{more}"
     );
