@@ -10,6 +10,8 @@ mod ownership;
 mod process;
 #[cfg(feature = "sqlite")]
 mod revoke;
+#[cfg(feature = "sqlite")]
+mod roles;
 mod signing_keys;
 mod support;
 mod tokens;
