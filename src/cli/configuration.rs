@@ -86,6 +86,17 @@ impl Configuration {
         }
     }
 
+    /// The issuer that is named, or the only one.
+    pub(super) fn issuer(&self, name: Option<&str>) -> Result<&str, Failure> {
+        let names: Vec<&str> = self.config.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+        let chosen = match (name, names.as_slice()) {
+            (None, [only]) => Some(*only),
+            (Some(name), names) => names.iter().find(|known| **known == name).copied(),
+            (None, _) => None,
+        };
+        chosen.ok_or_else(|| Failure::Usage(format!("say --issuer with one of: {}", names.join(", "))))
+    }
+
     /// What decides who is calling, with the keys that are there: none is made, and `elsewhere` gives those that are
     /// fetched, or asks.
     pub(super) fn authenticator(

@@ -1,9 +1,9 @@
 //! `token inspect`: what is in a token, check by check whether the gateway would accept it, and what it would answer.
 //!
 //! The verification itself reports how far the token came ([`Authenticator::explain`]), so what is said here is what
-//! would happen. Whether the token is revoked is asked of the store, if there is one; what a gateway without one has in
-//! memory is not known here. What a broken token seems to say is shown as far as it can be read; nothing of it is proven.
-//! Keys are fetched, and an issuer is asked about its token, as the gateway would.
+//! would happen. Whether the token is revoked, and which roles its subject is granted, is asked of the store, if there is
+//! one; what a gateway without one has in memory is not known here. What a broken token seems to say is shown as far as it
+//! can be read; nothing of it is proven. Keys are fetched, and an issuer is asked about its token, as the gateway would.
 
 mod checks;
 mod contents;
@@ -22,7 +22,11 @@ use super::{
     times,
 };
 use crate::{
-    authn::{Authenticator, AuthnError, KeySource, Principal, revocation::RevocationStore},
+    authn::{
+        Authenticator, AuthnError, KeySource, Principal,
+        revocation::RevocationStore,
+        role_grants::{GrantStore, RoleGrant},
+    },
     clock::{Clock, Timestamp},
     config::{self, Config, Issuer},
     contract::{Contract, Facts},
@@ -45,10 +49,12 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
     let credentials = Credentials::of(&presented::text(options.token.as_deref())?);
     let authenticator = configuration.authenticator(&clock, |issuer| elsewhere(issuer, &clock))?;
     let (config, now) = (&configuration.config, clock.now());
-    let mut trace = Trace::knowing(revocations(config.store.as_ref(), now));
-    if let Revocations::Known(known) = &trace.revocations {
+    let (revocations, grants) = stored(config.store.as_ref(), now);
+    if let Revocations::Known(known) = &revocations {
         authenticator.revocations().extend(known.iter().cloned());
     }
+    authenticator.role_grants().replace(grants);
+    let mut trace = Trace::knowing(revocations);
     let outcome = credentials.explain(&authenticator, &mut trace)?;
 
     for (name, source) in authenticator.issuers() {
@@ -83,16 +89,21 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
 }
 
 /// What the store says, in which nothing is made or changed.
-fn revocations(location: Option<&Location>, now: Timestamp) -> Revocations {
-    let Some(location) = location else { return Revocations::NoStore };
-    let found = Store::look_at(location).and_then(|store| match store {
-        None => Ok(Vec::new()),
-        Some(store) => {
-            let looking = store.clone();
-            store.wait_for(async move { looking.since(0, now).await.map(|(found, _)| found) })
-        }
+fn stored(location: Option<&Location>, now: Timestamp) -> (Revocations, Vec<RoleGrant>) {
+    let Some(location) = location else { return (Revocations::NoStore, Vec::new()) };
+    let found = Store::look_at(location).and_then(|store| {
+        let Some(store) = store else { return Ok((Vec::new(), Vec::new())) };
+        let looking = store.clone();
+        store.wait_for(async move {
+            let (revocations, _) = looking.since(0, now).await?;
+            let grants = looking.grants(None).await?.map_or_else(Vec::new, |(grants, _)| grants);
+            Ok((revocations, grants))
+        })
     });
-    found.map_or_else(|error| Revocations::Unknown(error.to_string()), Revocations::Known)
+    match found {
+        Ok((revocations, grants)) => (Revocations::Known(revocations), grants),
+        Err(error) => (Revocations::Unknown(error.to_string()), Vec::new()),
+    }
 }
 
 /// The keys as the gateway would fetch them now, or an issuer that is asked.

@@ -27,6 +27,7 @@ mod mint;
 mod ownership;
 mod presented;
 mod revoke;
+mod roles;
 mod routes;
 mod run;
 mod signing_keys;
@@ -73,6 +74,9 @@ enum Command {
     /// Who owns what, where the store is asked for it.
     #[command(subcommand)]
     Ownership(Ownership),
+    /// The roles that somebody has beside what the token says.
+    #[command(subcommand)]
+    Roles(Roles),
     /// JSON Web Signatures.
     #[command(subcommand)]
     Jws(Jws),
@@ -119,6 +123,18 @@ enum Ownership {
 }
 
 #[derive(Debug, Subcommand)]
+enum Roles {
+    /// Give somebody a role.
+    Grant(roles::GrantOptions),
+    /// Take a role away.
+    ///
+    /// Ends with 0 if it was granted, with 1 if not.
+    Revoke(roles::GrantOptions),
+    /// Show who is granted what.
+    List(roles::ListOptions),
+}
+
+#[derive(Debug, Subcommand)]
 enum Jws {
     /// Say whether a signature is right, and look at nothing else: neither at claims nor at their times.
     ///
@@ -157,6 +173,9 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Ownership(Ownership::Import(options)) => ownership::import(options, &load()?),
         Command::Ownership(Ownership::List(options)) => ownership::list(options, &load()?),
         Command::Ownership(Ownership::Forget(options)) => ownership::forget(options, &load()?),
+        Command::Roles(Roles::Grant(options)) => roles::grant(options, &load()?),
+        Command::Roles(Roles::Revoke(options)) => roles::revoke(options, &load()?),
+        Command::Roles(Roles::List(options)) => roles::list(options, &load()?),
         Command::Jws(Jws::Verify(options)) => jws::run(options),
         Command::Completions(options) => completions::run(options),
     }

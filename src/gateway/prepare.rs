@@ -75,7 +75,10 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let revocations = Arc::clone(authenticator.revocations());
     let store = config.store.as_ref().map(Store::open).transpose()?;
     let revoker = match &store {
-        Some(store) => Revoker::start(store.clone(), revocations, clock.clone())?,
+        Some(store) => {
+            let grants = Arc::clone(authenticator.role_grants());
+            Revoker::start(store.clone(), revocations, grants, clock.clone())?
+        }
         None => Revoker::in_memory(revocations),
     };
     let source = |issuer: &str| authenticator.keys(issuer).cloned();

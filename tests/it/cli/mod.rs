@@ -11,6 +11,8 @@ mod ownership;
 mod process;
 #[cfg(feature = "sqlite")]
 mod revoke;
+#[cfg(feature = "sqlite")]
+mod roles;
 mod signing_keys;
 pub(crate) mod support;
 mod tokens;
