@@ -8,6 +8,7 @@ use super::{
     AuthnError, CacheSettings, CacheStats, IdentityHeader, KeySource, Principal, Roles, SchemeMatch, Vocabulary,
     bearer::{self, Presented},
     cache::{Cache, Entry},
+    passed::Passed,
     principal::{Profile, Wanted},
     revocation::Revocations,
 };
@@ -110,27 +111,6 @@ impl Issuer {
     }
 }
 
-/// A step of the verification that a token has passed, in this order. The claims come behind the signature:
-/// [`Expectations::report`] explains these.
-#[derive(Debug, Clone, Copy)]
-pub enum Passed<'a> {
-    /// It is a token, of which nothing is proven.
-    Form(&'a UnverifiedToken<'a>),
-    /// It says that it is one of this issuer's.
-    Issuer {
-        /// The issuer's name in the configuration.
-        name: &'a str,
-        /// What the issuer's tokens have to be like.
-        expectations: &'a Expectations,
-    },
-    /// The issuer uses its algorithm.
-    Algorithm,
-    /// This key has to have signed it.
-    Key(&'a VerifyingKey),
-    /// The key has.
-    Signature,
-}
-
 impl Authenticator {
     /// An authenticator without issuers, which refuses every token until some are added.
     #[must_use]
@@ -173,6 +153,18 @@ impl Authenticator {
     pub fn explain(&self, headers: &HeaderMap, passed: impl FnMut(Passed<'_>)) -> Result<Principal, AuthnError> {
         let token = bearer::token(headers, self.scheme, self.token_bytes)?;
         self.verify(token.text()?, self.clock.now(), passed)
+    }
+
+    /// The name in the configuration of the issuer whose the presented token is, or only says that it is. For the log.
+    #[must_use]
+    pub fn issuer_named_by(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+        let token = bearer::token(headers, self.scheme, self.token_bytes).ok()?;
+        let known = self.cache.get(token.as_bytes()).and_then(|entry| self.issuers.get(entry.issuer));
+        let named = || {
+            let unverified = UnverifiedToken::parse_with(token.text().ok()?, self.token_bytes, &self.headers).ok()?;
+            self.issuer_of(&unverified).ok().map(|(_, issuer)| issuer)
+        };
+        known.or_else(named).map(|issuer| Arc::clone(&issuer.profile.issuer))
     }
 
     /// The issuers' names in the configuration and their keys, in the order in which they were added.

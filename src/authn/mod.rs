@@ -15,6 +15,7 @@ pub mod bearer;
 pub mod cache;
 mod grants;
 pub mod key_source;
+mod passed;
 mod principal;
 #[cfg(feature = "jwks")]
 pub mod remote;
@@ -24,11 +25,12 @@ pub mod revocation;
 use std::{sync::Arc, time::Duration};
 
 pub use self::{
-    authenticator::{Authenticator, AuthenticatorBuilder, AuthenticatorError, IssuerSettings, Passed},
+    authenticator::{Authenticator, AuthenticatorBuilder, AuthenticatorError, IssuerSettings},
     bearer::SchemeMatch,
     cache::{CacheSettings, CacheStats},
     grants::{PermissionSet, Roles, Vocabulary},
     key_source::KeySource,
+    passed::Passed,
     principal::{IdentityHeader, Principal},
     renewal::{KeyStatus, Renewal, RenewalSettings, Renewer},
     revocation::Revocations,

@@ -1,5 +1,5 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys` and `/revocations`, for those who run the
-//! gateway.
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys`, `/report` and `/revocations`, for those who
+//! run the gateway.
 //!
 //! It has a thread and a runtime of its own, so that looking doesn't disturb, and so that it still answers when every
 //! worker is busy. `POST /revocations` revokes, nothing else changes anything. It asks nobody who they are, so what
@@ -23,11 +23,16 @@ use tokio::{net::TcpListener, sync::watch};
 use super::{
     drain::{Phase, reached},
     metrics::{Gauges, Scrape, WorkerMetrics},
+    report::Report,
     revocation_json,
     revoker::Kept,
     snapshot::Snapshot,
 };
-use crate::{authn::KeySource, authz::Rule, clock::Timestamp};
+use crate::{
+    authn::KeySource,
+    authz::{Mode, Policy, Rule},
+    clock::Timestamp,
+};
 
 /// In bytes.
 const LARGEST_REVOCATION: usize = 16 << 10;
@@ -54,6 +59,7 @@ impl Admin {
                 .route("/metrics", get(metrics))
                 .route("/routes", get(routes))
                 .route("/keys", get(keys))
+                .route("/report", get(report))
                 .route("/revocations", get(revocations).post(revoke).layer(DefaultBodyLimit::max(LARGEST_REVOCATION)))
                 .with_state(self);
             tokio::select! {
@@ -66,8 +72,22 @@ impl Admin {
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     match *admin.phase.borrow() {
-        Phase::Serving => ready_with_keys(&admin.snapshot.load()),
+        Phase::Serving => {
+            let snapshot = admin.snapshot.load();
+            let (status, text) = ready_with_keys(&snapshot);
+            (status, text + reported(&snapshot.policy))
+        }
         Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
+    }
+}
+
+/// A gateway that lets through what it should refuse says so to whoever looks.
+fn reported(policy: &Policy) -> &'static str {
+    let is_reporting = |rule: &Arc<Rule>| rule.mode() == Mode::Report;
+    match policy.unmatched_mode() {
+        Mode::Report => "mode: report\n",
+        Mode::Enforce if policy.routes().rules().iter().any(is_reporting) => "mode: report, on some routes\n",
+        Mode::Enforce => "",
     }
 }
 
@@ -99,6 +119,11 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         now: snapshot.clock.now(),
     };
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], scrape.render())
+}
+
+async fn report(State(admin): State<Admin>) -> Response {
+    let merged = Report::merged(admin.workers.iter().map(|worker| &worker.report));
+    json_answer(StatusCode::OK, &merged.show(admin.snapshot.load().policy.unmatched_mode()))
 }
 
 async fn revocations(State(admin): State<Admin>) -> Response {
@@ -177,6 +202,7 @@ fn describe(rule: &Rule, snapshot: &Snapshot) -> Value {
         "methods": methods,
         "path": path,
         "access": rule.access().as_str(),
+        "mode": rule.mode().as_str(),
         "permissions": rule.requirement().names().collect::<Vec<_>>(),
         "owner": rule.ownership(),
         "upstream": snapshot.upstreams.get(rule.upstream()).map(|upstream| &upstream.name),

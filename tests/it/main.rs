@@ -9,11 +9,13 @@ mod bodies;
 mod cli;
 mod connections;
 mod contracts;
+mod cors;
 mod drain;
 mod forwarding;
 mod http_2;
 mod keys;
 mod path;
+mod report;
 #[cfg(feature = "sqlite")]
 mod revocation;
 mod smuggling;
