@@ -67,7 +67,7 @@ struct Refusal {
     rule: Option<Rc<str>>,
     issuer: Option<Arc<str>>,
     /// Lets it through all the same, because the rule only reports.
-    overruled: Option<Permit>,
+    overruled: Option<Box<Permit>>,
     /// After this it is worth looking at the request again.
     wait: Option<Wait>,
 }
@@ -231,7 +231,7 @@ impl Stack {
             request_id: log.id().to_owned(),
         };
         self.metrics.report.record(permit.rule().name(), refusal.rejection.reason(), example);
-        Ok(permit)
+        Ok(*permit)
     }
 
     /// The snapshot that this request is answered from, from its first check to its last.
@@ -283,7 +283,8 @@ fn decide<B>(request: &Request<B>, snapshot: &Snapshot, waited: &Waited) -> Resu
     let found = policy.find(method, request.uri().path()).map_err(Rejection::from)?;
     let refuse = |rejection, issuer, principal, wait| {
         let rule = found.as_ref().map(|found| found.rule().name().into());
-        Refusal { rejection, rule, issuer, overruled: policy.overrule(found.as_ref(), method, principal), wait }
+        let overruled = policy.overrule(found.as_ref(), method, principal);
+        Refusal { rejection, rule, issuer, overruled: overruled.map(Box::new), wait }
     };
     let principal = authenticate(request.headers(), found.as_ref(), snapshot).map_err(|error| {
         let wait = if let AuthnError::KeyAwaited { renewal, .. } = &error { Some(renewal.clone()) } else { None };
