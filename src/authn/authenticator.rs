@@ -167,6 +167,11 @@ impl Authenticator {
         known.or_else(named).map(|issuer| Arc::clone(&issuer.profile.issuer))
     }
 
+    /// Every `iss` that it knows.
+    pub fn expected_issuers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().filter_map(|issuer| issuer.expectations.issuer.as_deref())
+    }
+
     /// The issuers' names in the configuration and their keys, in the order in which they were added.
     pub fn issuers(&self) -> impl Iterator<Item = (&str, &KeySource)> {
         self.issuers.iter().map(|issuer| (&*issuer.profile.issuer, &*issuer.keys))
@@ -210,7 +215,8 @@ impl Authenticator {
         let unverified = UnverifiedToken::parse_with(token, self.token_bytes, &self.headers)?;
         passed(Passed::Form(&unverified));
         let (at, issuer) = self.issuer_of(&unverified)?;
-        passed(Passed::Issuer { name: &issuer.profile.issuer, expectations: &issuer.expectations });
+        let Issuer { expectations, algorithms, profile, .. } = issuer;
+        passed(Passed::Issuer { name: &profile.issuer, expectations, algorithms });
         let algorithm = unverified.header().algorithm();
         if !issuer.algorithms.contains(&algorithm) {
             return Err(InvalidToken::AlgorithmNotAllowed(algorithm).into());

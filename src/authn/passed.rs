@@ -1,6 +1,6 @@
 //! How far the verification of a token came, to explain its outcome.
 
-use crate::jwt::{Expectations, UnverifiedToken, VerifyingKey};
+use crate::jwt::{Algorithm, Expectations, UnverifiedToken, VerifyingKey};
 
 /// A step of the verification that a token has passed, in this order. The claims come behind the signature:
 /// [`Expectations::report`] explains these.
@@ -14,6 +14,8 @@ pub enum Passed<'a> {
         name: &'a str,
         /// What the issuer's tokens have to be like.
         expectations: &'a Expectations,
+        /// The algorithms that they may use.
+        algorithms: &'a [Algorithm],
     },
     /// The issuer uses its algorithm.
     Algorithm,

@@ -8,7 +8,7 @@
 //!    the request waits, once; whoever gives no answer lets nobody in.
 //! 5. Where the rule only reports, what was denied can be [overruled](Policy::overrule): whoever does so records it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::Method;
 
@@ -17,7 +17,7 @@ use super::{
     path::PathError,
     route::{Access, Match, Mode, Routes, Rule},
 };
-use crate::authn::Principal;
+use crate::{authn::Principal, jwt::ClaimPath};
 
 /// The proof that a request was checked: forwarding takes it, and only a [`Policy`] makes one.
 #[derive(Debug)]
@@ -75,6 +75,29 @@ pub enum Denial {
         ownership: Arc<str>,
         /// Why.
         cause: Arc<str>,
+    },
+}
+
+/// What has to be found out about a resource: to explain a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnerQuestion<'a> {
+    /// Nothing: the rule does not ask whose it is.
+    NotAsked,
+    /// Nothing: the caller need not own it.
+    Needless,
+    /// Whether the claim lists it.
+    Claim {
+        /// Which claim.
+        claim: &'a ClaimPath,
+        /// The resource, as it is compared.
+        resource: Cow<'a, str>,
+    },
+    /// Somebody is asked whether it is the caller's.
+    Asked {
+        /// The ownership's name in the configuration.
+        ownership: &'a str,
+        /// The resource, as it is compared.
+        resource: Cow<'a, str>,
     },
 }
 
@@ -186,6 +209,20 @@ impl Policy {
             return Err(Denial::PermissionMissing(Arc::clone(missing)));
         }
         self.check_owner(found, principal, waited)
+    }
+
+    /// What has to be found out about the resource before `principal` may pass.
+    #[must_use]
+    pub fn owner_question<'a>(&'a self, found: &'a Match<'a>, principal: &Principal) -> OwnerQuestion<'a> {
+        let Some(check) = found.rule().owner() else { return OwnerQuestion::NotAsked };
+        if check.is_needless(principal) {
+            return OwnerQuestion::Needless;
+        }
+        let resource = found.segment(check.segment()).unwrap_or_default();
+        match self.sources.get(check.source()) {
+            Some(OwnershipSource::Claim(claim)) => OwnerQuestion::Claim { claim, resource },
+            Some(OwnershipSource::Owners(_)) | None => OwnerQuestion::Asked { ownership: check.name(), resource },
+        }
     }
 
     fn check_owner(

@@ -146,6 +146,11 @@ impl Rule {
         self.upstream
     }
 
+    /// The issuers that it accepts, by their names in the configuration; none: all.
+    pub fn issuers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().map(|name| &**name)
+    }
+
     /// What becomes of a request that may not pass.
     #[must_use]
     pub const fn mode(&self) -> Mode {

@@ -3,7 +3,6 @@
 //! The verification itself reports how far the token came ([`Authenticator::explain`]), so what is said here is what
 //! would happen. What a broken token seems to say is shown as far as it can be read; nothing of it is proven.
 
-mod checks;
 mod contents;
 
 use std::process::ExitCode;
@@ -11,19 +10,19 @@ use std::process::ExitCode;
 use clap::Args;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
-use self::checks::{Trace, detail_of};
 use super::{
     configuration::Configuration,
     failure::Failure,
-    presented,
+    presented, steps,
     terminal::{BAD, BOLD, FAINT, GOOD, complain, print, shown},
     times,
 };
 use crate::{
     authn::{Authenticator, AuthnError, KeySource, Principal, remote::RemoteKeys},
     clock::{Clock, Timestamp},
-    config::{Config, Issuer},
+    config::{self, Config, Issuer},
     contract::{Contract, Facts},
+    gateway::explain::{Credentials, Trace, detail_of},
     jwt::InvalidToken,
     rejection::Rejection,
 };
@@ -42,7 +41,7 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
     let credentials = Credentials::of(&presented::text(options.token.as_deref())?);
     let authenticator = configuration.authenticator(&clock, fetched)?;
     let mut trace = Trace::default();
-    let outcome = credentials.explain(&authenticator, &mut trace);
+    let outcome = explained(&credentials, &authenticator, &mut trace);
 
     let (config, now) = (&configuration.config, clock.now());
     let mut text = contents::show(credentials.token(), now);
@@ -51,7 +50,7 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
         text.push_str(&format!(" {FAINT}(what an unproven token says, anyone may have written){FAINT:#}"));
     }
     text.push('\n');
-    text.push_str(&trace.lines(&outcome, config, now));
+    text.push_str(&steps::lines(&trace.steps(&outcome, &authenticator, &|issuer| keys_of(issuer, config), now)));
     text.push('\n');
     text.push_str(&match &outcome {
         Ok(principal) => accepted(principal, config, now),
@@ -62,7 +61,7 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
 }
 
 /// The keys as the gateway would fetch them now.
-fn fetched(issuer: &Issuer, keys: &RemoteKeys) -> KeySource {
+pub(super) fn fetched(issuer: &Issuer, keys: &RemoteKeys) -> KeySource {
     match keys.fetch_once() {
         Ok(fetched) => KeySource::known(fetched.keys),
         Err(error) => {
@@ -72,31 +71,24 @@ fn fetched(issuer: &Issuer, keys: &RemoteKeys) -> KeySource {
     }
 }
 
-/// The value of an `Authorization` field.
-struct Credentials(String);
-
-impl Credentials {
-    /// A field as `curl -v` shows it, its value, or a token alone.
-    fn of(text: &str) -> Self {
-        let value = match text.split_once(':') {
-            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => value.trim_start(),
-            _ => text,
-        };
-        let has_scheme = value.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        Self(if has_scheme { value.to_owned() } else { format!("Bearer {value}") })
+/// Where the keys of an issuer come from that has none yet.
+pub(super) fn keys_of(issuer: &str, config: &Config) -> String {
+    match config.issuers.iter().find(|known| known.name == issuer).map(|issuer| &issuer.keys) {
+        Some(config::KeySource::Remote { keys, .. }) => format!("they are fetched from {}", keys.url()),
+        _ => "the gateway makes them at its first start".to_owned(),
     }
+}
 
-    fn token(&self) -> &str {
-        self.0.split_once(' ').map_or("", |(_, token)| token.trim_start())
-    }
-
-    fn explain(&self, authenticator: &Authenticator, trace: &mut Trace) -> Result<Principal, AuthnError> {
-        let mut headers = HeaderMap::new();
-        // What no header can hold, no request can carry.
-        let value = HeaderValue::from_str(&self.0).map_err(|_| InvalidToken::NotAToken)?;
-        headers.insert(AUTHORIZATION, value);
-        authenticator.explain(&headers, |passed| trace.note(passed))
-    }
+fn explained(
+    credentials: &Credentials,
+    authenticator: &Authenticator,
+    trace: &mut Trace,
+) -> Result<Principal, AuthnError> {
+    let mut headers = HeaderMap::new();
+    // What no header can hold, no request can carry.
+    let value = HeaderValue::from_str(credentials.value()).map_err(|_| InvalidToken::NotAToken)?;
+    headers.insert(AUTHORIZATION, value);
+    authenticator.explain(&headers, |passed| trace.note(passed))
 }
 
 fn accepted(principal: &Principal, config: &Config, now: Timestamp) -> String {
@@ -147,20 +139,4 @@ fn refused(error: &AuthnError, config: &Config, clock: &Clock) -> String {
     }
     text.push('\n');
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_taken_with_and_without_what_stands_before_it() {
-        for text in
-            ["a.b.c", "Bearer a.b.c", "bearer  a.b.c", "Authorization: Bearer a.b.c", "authorization:Bearer a.b.c"]
-        {
-            assert_eq!(Credentials::of(text).token(), "a.b.c", "{text}");
-        }
-        assert_eq!(Credentials::of("bearer a").0, "bearer a", "an API may take the scheme exactly");
-        assert_eq!(Credentials::of("a b").0, "Bearer a b");
-    }
 }

@@ -5,16 +5,18 @@
 //!
 //! The process ends with 0, or
 //!
-//! - 1: something failed; or the answer is no (`token inspect`, `jws verify`, `keys check`).
+//! - 1: something failed; or the answer is no (`explain`, `token inspect`, `jws verify`, `keys check`).
 //! - 2: the command line is wrong.
 //! - 78: the configuration is missing, unreadable or wrong (`EX_CONFIG` of sysexits.h).
 
+mod admin;
 mod banner;
 mod check;
 mod completions;
 mod configuration;
 mod draft;
 mod example;
+mod explain;
 mod failure;
 mod inspect;
 mod jws;
@@ -26,6 +28,7 @@ mod revoke;
 mod routes;
 mod run;
 mod signing_keys;
+mod steps;
 mod terminal;
 mod times;
 
@@ -56,6 +59,10 @@ enum Command {
     Check,
     /// Show every route, and what it asks for.
     Routes(routes::Options),
+    /// Say which rule a request falls under, how each check goes, and what the client would get.
+    ///
+    /// Ends with 0 if the request would be forwarded, with 1 if not.
+    Explain(explain::Options),
     /// Make tokens, and explain them.
     #[command(subcommand)]
     Token(Token),
@@ -123,6 +130,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Run => run::run(&load()?),
         Command::Check => check::run(&Configuration::load_file(arguments.config.as_deref())?),
         Command::Routes(options) => routes::run(options, &load()?),
+        Command::Explain(options) => explain::run(options, load),
         Command::Token(Token::Mint(options)) => mint::run(options, &load()?),
         Command::Token(Token::Inspect(options)) => inspect::run(options, &load()?),
         Command::Keys(Keys::Generate(options)) => signing_keys::generate(options, &load()?),

@@ -11,6 +11,7 @@ pub mod cors;
 mod descriptors;
 pub mod drain;
 pub mod echo;
+pub mod explain;
 mod head;
 pub mod keys;
 mod listener;

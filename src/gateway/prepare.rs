@@ -112,7 +112,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
 }
 
 /// The policy, and the questions of each ownership that somebody has to be asked for.
-fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy, Vec<(OwnershipSettings, Lookups)>) {
+pub(crate) fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy, Vec<(OwnershipSettings, Lookups)>) {
     let mut lookups = Vec::new();
     let source = |settings: &OwnershipSettings| match &settings.source {
         OwnerSource::Claim(claim) => OwnershipSource::Claim(claim.clone()),

@@ -73,23 +73,40 @@ struct Refusal {
 }
 
 /// What a request may have to wait for.
-enum Wait {
+pub(super) enum Wait {
     /// The token's key may be a new one.
     Key(Renewal),
     /// Somebody is asked whose the resource is.
     Owner(OwnerAwaited),
 }
 
+impl Wait {
+    /// `None`: waiting would not help.
+    pub(super) fn for_key(error: &AuthnError) -> Option<Self> {
+        if let AuthnError::KeyAwaited { renewal, .. } = error { Some(Self::Key(renewal.clone())) } else { None }
+    }
+
+    /// `None`: waiting would not help.
+    pub(super) fn for_owner(denial: &Denial) -> Option<Self> {
+        if let Denial::OwnerAwaited(awaited) = denial { Some(Self::Owner(awaited.clone())) } else { None }
+    }
+}
+
 /// What a request has waited for: for each thing once, so that two slow parties cannot keep it for ever.
 #[derive(Default)]
-struct Waited {
+pub(super) struct Waited {
     key: bool,
     owner: Option<OwnerAwaited>,
 }
 
 impl Waited {
+    /// Whose the resource is, if that has been waited for.
+    pub(super) const fn owner(&self) -> Option<&OwnerAwaited> {
+        self.owner.as_ref()
+    }
+
     /// Waits, unless that has been done.
-    async fn add(&mut self, wait: Wait) -> bool {
+    pub(super) async fn add(&mut self, wait: Wait) -> bool {
         match wait {
             Wait::Key(renewal) if !self.key => {
                 renewal.await;
@@ -287,14 +304,13 @@ fn decide<B>(request: &Request<B>, snapshot: &Snapshot, waited: &Waited) -> Resu
         Refusal { rejection, rule, issuer, overruled: overruled.map(Box::new), wait }
     };
     let principal = authenticate(request.headers(), found.as_ref(), snapshot).map_err(|error| {
-        let wait = if let AuthnError::KeyAwaited { renewal, .. } = &error { Some(renewal.clone()) } else { None };
-        let issuer = snapshot.authenticator.issuer_named_by(request.headers());
-        refuse(error.into(), issuer, None, wait.map(Wait::Key))
+        let (wait, issuer) = (Wait::for_key(&error), snapshot.authenticator.issuer_named_by(request.headers()));
+        refuse(error.into(), issuer, None, wait)
     })?;
-    policy.permit(found.as_ref(), method, principal.clone(), waited.owner.as_ref()).map_err(|denial| {
-        let wait = if let Denial::OwnerAwaited(awaited) = &denial { Some(awaited.clone()) } else { None };
+    policy.permit(found.as_ref(), method, principal.clone(), waited.owner()).map_err(|denial| {
+        let wait = Wait::for_owner(&denial);
         let issuer = principal.as_ref().map(|principal| principal.issuer().into());
-        refuse(denial.into(), issuer, principal, wait.map(Wait::Owner))
+        refuse(denial.into(), issuer, principal, wait)
     })
 }
 

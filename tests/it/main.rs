@@ -11,6 +11,7 @@ mod connections;
 mod contracts;
 mod cors;
 mod drain;
+mod explain;
 mod forwarding;
 mod http_2;
 mod keys;

@@ -1,168 +1,146 @@
-//! The checks in the order in which they decide, each with how it went.
+//! The checks of a token in the order in which they decide, each with how it went.
 //!
 //! 1. Form, issuer, algorithm, key and signature: as far as the verification came.
 //! 2. The claims, if the issuer is known: all of them, also those of a token that is not proven.
 //! 3. Whether the claims that the upstream is told of fit into headers.
 
-use std::fmt::Write;
-
+use super::{
+    Step, Verdict,
+    times::{dated, rounded},
+};
 use crate::{
-    authn::{AuthnError, Passed, Principal},
-    cli::{
-        terminal::{BAD, FAINT, GOOD, shown},
-        times,
-    },
+    authn::{Authenticator, AuthnError, Passed, Principal},
     clock::Timestamp,
-    config::{Config, KeySource},
-    jwt::{Check, ClaimValue, Claims, Expectations, Header, InvalidToken, Outcome},
+    jwt::{Algorithm, Check, ClaimValue, Claims, Expectations, Header, InvalidToken, Outcome},
 };
 
 /// How far a token came.
 #[derive(Default)]
-pub(super) struct Trace {
+pub(crate) struct Trace {
     contents: Option<(Header, Claims)>,
-    issuer: Option<(String, Expectations)>,
+    issuer: Option<Named>,
     /// What was found out by each step that was passed.
     passed: Vec<String>,
 }
 
-const STEPS: [&str; 5] = ["form", "issuer", "algorithm", "key", "signature"];
-
-enum Verdict {
-    Passed,
-    Failed,
-    NotAsked,
-    NotReached,
+/// The issuer that a token names.
+struct Named {
+    name: String,
+    expectations: Expectations,
+    algorithms: Vec<Algorithm>,
 }
 
+const STEPS: [&str; 5] = ["form", "issuer", "algorithm", "key", "signature"];
+
 impl Trace {
-    pub(super) fn note(&mut self, passed: Passed<'_>) {
+    pub(crate) fn note(&mut self, passed: Passed<'_>) {
         self.passed.push(match passed {
             Passed::Form(token) => {
                 self.contents = Some((token.header().clone(), token.claims().clone()));
                 "a compact JWS with strict JSON".to_owned()
             }
-            Passed::Issuer { name, expectations } => {
-                self.issuer = Some((name.to_owned(), expectations.clone()));
+            Passed::Issuer { name, expectations, algorithms } => {
+                let (expectations, algorithms) = (expectations.clone(), algorithms.to_vec());
+                self.issuer = Some(Named { name: name.to_owned(), expectations, algorithms });
                 format!("`{name}`")
             }
             Passed::Algorithm => {
                 self.contents.as_ref().map_or_else(String::new, |(header, _)| header.algorithm().to_string())
             }
-            Passed::Key(key) => {
-                key.key_id().map_or_else(|| "without an id".to_owned(), |id| format!("`{}`", shown(id)))
-            }
+            Passed::Key(key) => key.key_id().map_or_else(|| "without an id".to_owned(), |id| format!("`{id}`")),
             Passed::Signature => "made with this key".to_owned(),
         });
     }
 
     /// Whether the token has a form in which it can be read.
-    pub(super) const fn is_read(&self) -> bool {
+    pub(crate) const fn is_read(&self) -> bool {
         self.contents.is_some()
     }
 
     /// Whether the signature is right.
-    pub(super) const fn is_signed(&self) -> bool {
+    pub(crate) const fn is_signed(&self) -> bool {
         self.passed.len() == STEPS.len()
     }
 
-    /// A line for each check.
-    pub(super) fn lines(&self, outcome: &Result<Principal, AuthnError>, config: &Config, now: Timestamp) -> String {
-        let mut text = String::new();
-        for (at, step) in STEPS.into_iter().enumerate() {
-            match (self.passed.get(at), outcome) {
-                (Some(detail), _) => line(&mut text, step, &Verdict::Passed, detail),
+    /// Each check and how it went. `keys` says of an issuer without keys what its operator should know.
+    pub(crate) fn steps(
+        &self,
+        outcome: &Result<Principal, AuthnError>,
+        authenticator: &Authenticator,
+        keys: &dyn Fn(&str) -> String,
+        now: Timestamp,
+    ) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for (at, name) in STEPS.into_iter().enumerate() {
+            steps.push(match (self.passed.get(at), outcome) {
+                (Some(detail), _) => Step::new(name, Verdict::Passed, detail),
                 (None, Err(error)) if at == self.passed.len() => {
-                    line(&mut text, step, &Verdict::Failed, &self.explained(error, config));
+                    Step::new(name, Verdict::Failed, self.explained(error, authenticator, keys))
                 }
-                (None, _) => line(&mut text, step, &Verdict::NotReached, ""),
-            }
+                (None, _) => Step::new(name, Verdict::NotReached, ""),
+            });
         }
-        self.claims(&mut text, now);
+        self.claims(&mut steps, now);
         let (verdict, detail) = match outcome {
-            Ok(_) if config.identity_headers.headers.is_empty() => (Verdict::NotAsked, String::new()),
+            Ok(principal) if principal.identity().is_empty() => (Verdict::NotAsked, String::new()),
             Ok(_) => (Verdict::Passed, String::new()),
             Err(error @ AuthnError::InvalidToken(InvalidToken::UnfitForHeader { .. })) => {
                 (Verdict::Failed, detail_of(error))
             }
             Err(_) => (Verdict::NotReached, String::new()),
         };
-        line(&mut text, "identity headers", &verdict, &detail);
-        text
+        steps.push(Step::new("identity headers", verdict, detail));
+        steps
     }
 
-    fn claims(&self, text: &mut String, now: Timestamp) {
-        let (Some((header, claims)), Some((_, expected))) = (&self.contents, &self.issuer) else {
-            for check in Check::ALL {
-                line(text, &check.to_string(), &Verdict::NotReached, "");
-            }
+    fn claims(&self, steps: &mut Vec<Step>, now: Timestamp) {
+        let (Some((header, claims)), Some(Named { expectations: expected, .. })) = (&self.contents, &self.issuer)
+        else {
+            steps.extend(Check::ALL.map(|check| Step::new(check.to_string(), Verdict::NotReached, "")));
             return;
         };
-        for finding in expected.report(header, claims, now) {
+        steps.extend(expected.report(header, claims, now).into_iter().map(|finding| {
             let detail = detail(finding.check, expected, header, claims, now);
             let name = finding.check.to_string();
             match finding.outcome {
-                Outcome::Passed => line(text, &name, &Verdict::Passed, &detail),
-                Outcome::NotAsked => line(text, &name, &Verdict::NotAsked, ""),
+                Outcome::Passed => Step::new(name, Verdict::Passed, detail),
+                Outcome::NotAsked => Step::new(name, Verdict::NotAsked, ""),
                 Outcome::Failed(error) => {
                     let detail = if detail.is_empty() { error.to_string() } else { format!("{error}: {detail}") };
-                    line(text, &name, &Verdict::Failed, &detail);
+                    Step::new(name, Verdict::Failed, detail)
                 }
             }
-        }
+        }));
     }
 
     /// Why the token came no further, with what the operator can do about it.
-    fn explained(&self, error: &AuthnError, config: &Config) -> String {
+    fn explained(&self, error: &AuthnError, authenticator: &Authenticator, keys: &dyn Fn(&str) -> String) -> String {
         let reason = detail_of(error);
-        match error {
-            AuthnError::InvalidToken(InvalidToken::UnknownIssuer) => {
+        match (error, &self.issuer) {
+            (AuthnError::InvalidToken(InvalidToken::UnknownIssuer), _) => {
                 let iss = self.contents.as_ref().and_then(|(_, claims)| claims.issuer());
                 let iss = iss.map_or_else(|| "missing".to_owned(), quoted);
-                let known = config.issuers.iter().filter_map(|issuer| issuer.expectations.issuer.as_deref());
-                let known = known.map(quoted).collect::<Vec<_>>().join(", ");
+                let known = authenticator.expected_issuers().map(quoted).collect::<Vec<_>>().join(", ");
                 let known = if known.is_empty() { "no issuer".to_owned() } else { known };
                 format!("{reason}: `iss` is {iss}, and the configuration has {known}")
             }
-            AuthnError::InvalidToken(InvalidToken::AlgorithmNotAllowed(_)) => {
-                let name = self.issuer.as_ref().map(|(name, _)| name);
-                let issuer = config.issuers.iter().find(|issuer| Some(&issuer.name) == name);
-                let algorithms =
-                    issuer.map(|issuer| issuer.algorithms.iter().map(|one| one.name()).collect::<Vec<_>>());
-                format!("{reason}, only {}", algorithms.unwrap_or_default().join(", "))
+            (AuthnError::InvalidToken(InvalidToken::AlgorithmNotAllowed(_)), Some(issuer)) => {
+                let algorithms: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
+                format!("{reason}, only {}", algorithms.join(", "))
             }
-            AuthnError::KeysUnavailable { .. } => {
-                let name = self.issuer.as_ref().map(|(name, _)| name);
-                let issuer = config.issuers.iter().find(|issuer| Some(&issuer.name) == name);
-                match issuer.map(|issuer| &issuer.keys) {
-                    Some(KeySource::Remote { keys, .. }) => format!("{reason}; they are fetched from {}", keys.url()),
-                    _ => format!("{reason}; the gateway makes them at its first start"),
-                }
-            }
+            (AuthnError::KeysUnavailable { .. }, Some(issuer)) => format!("{reason}; {}", keys(&issuer.name)),
             _ => reason,
         }
     }
 }
 
 /// The cause in plain words, without the name of its class.
-pub(super) fn detail_of(error: &AuthnError) -> String {
+pub(crate) fn detail_of(error: &AuthnError) -> String {
     match error {
         AuthnError::NotAuthenticated => "there is no bearer token by the rules of this API".to_owned(),
         AuthnError::InvalidToken(cause) | AuthnError::KeyAwaited { cause, .. } => cause.to_string(),
         AuthnError::TokenExpired | AuthnError::KeysUnavailable { .. } => error.to_string(),
     }
-}
-
-fn line(text: &mut String, name: &str, verdict: &Verdict, detail: &str) {
-    let (style, word) = match verdict {
-        Verdict::Passed => (GOOD, "passed"),
-        Verdict::Failed => (BAD, "failed"),
-        Verdict::NotAsked => (FAINT, "not asked"),
-        Verdict::NotReached => (FAINT, "not reached"),
-    };
-    let line = format!("  {name:<17} {style}{word}{style:#}{:pad$}  {detail}", "", pad = 11 - word.len());
-    // Writing to a string does not fail.
-    let _ = writeln!(text, "{}", line.trim_end());
 }
 
 /// What the token says, and what is expected of it.
@@ -171,8 +149,8 @@ fn detail(check: Check, expected: &Expectations, header: &Header, claims: &Claim
         claims.iter().map(|claim| format!("{} = {}", claim.path, claim.value)).collect::<Vec<_>>().join(", ")
     };
     match check {
-        Check::Expiry => times::dated(claims.expires_at(), now),
-        Check::NotBefore => claims.not_before().map_or_else(String::new, |time| times::dated(time, now)),
+        Check::Expiry => dated(claims.expires_at(), now),
+        Check::NotBefore => claims.not_before().map_or_else(String::new, |time| dated(time, now)),
         Check::Issuer => both(claims.issuer().map(quoted), expected.issuer.as_deref().map(quoted)),
         Check::Audience => {
             let named = listed(claims.audience());
@@ -187,7 +165,7 @@ fn detail(check: Check, expected: &Expectations, header: &Header, claims: &Claim
         },
         Check::Life => expected
             .max_life
-            .and_then(times::rounded)
+            .and_then(rounded)
             .map_or_else(String::new, |most| format!("at most {most}, counted from `iat` and from now")),
     }
 }
@@ -211,5 +189,5 @@ fn quoted(text: &str) -> String {
     const MOST: usize = 80;
     let cut: String = text.chars().take(MOST).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("\"{}{more}\"", shown(&cut))
+    format!("\"{cut}{more}\"")
 }
