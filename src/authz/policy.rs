@@ -251,3 +251,6 @@ impl Policy {
         if owns { Ok(()) } else { Err(Denial::NotOwner) }
     }
 }
+
+#[cfg(test)]
+mod tests;
