@@ -23,11 +23,11 @@ use super::{
 use crate::{
     authn::Vocabulary,
     clock::Clock,
-    config::{Config, Server},
+    config::{Config, KeySource, Server},
     contract::Contract,
     gateway::{
         PrepareError,
-        explain::{Gate, Question, Step},
+        explain::{Gate, PUBLISHED, Question, REPORTED, Step},
         prepare,
     },
 };
@@ -68,7 +68,8 @@ pub(super) fn run(
         None => explain(&question, &load()?)?,
     };
     print(&if options.json { format!("{explanation:#}\n") } else { told(&explanation) })?;
-    Ok(if explanation["forwarded"].is_null() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let is_answered = ["passes", PUBLISHED, REPORTED].contains(&explanation["outcome"].as_str().unwrap_or_default());
+    Ok(if is_answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn token(options: &Options) -> Result<Option<String>, Failure> {
@@ -105,6 +106,7 @@ fn explain(question: &Question, configuration: &Configuration) -> Result<Value, 
         limits: &config.limits,
         clock: &clock,
         upstreams: upstreams(config),
+        publishes: config.issuers.iter().any(|issuer| matches!(issuer.keys, KeySource::SigningKeys(_))),
         strips_authorization: config.identity_headers.strip_authorization,
         keys: Box::new(|issuer| inspect::keys_of(issuer, config)),
         is_running: false,
@@ -147,6 +149,7 @@ fn told(explanation: &Value) -> String {
                 "{BOLD}It is not known{BOLD:#} from here: whose the resource is, only the running gateway can ask.\n"
             )
         }
+        Some(PUBLISHED) => format!("{GOOD}The gateway answers it itself{GOOD:#}, with its public keys.\n"),
         _ => format!(
             "{BAD}It would be refused{BAD:#}: {reason}, because {cause}.\nThe client would get {}\n\
              {BOLD}In report mode it passes{BOLD:#} all the same, and {}",

@@ -61,7 +61,7 @@ enum Command {
     Routes(routes::Options),
     /// Say which rule a request falls under, how each check goes, and what the client would get.
     ///
-    /// Ends with 0 if the request would be forwarded, with 1 if not.
+    /// Ends with 0 if the request would be let through, with 1 if not.
     Explain(explain::Options),
     /// Make tokens, and explain them.
     #[command(subcommand)]

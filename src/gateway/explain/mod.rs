@@ -25,7 +25,7 @@ pub(crate) use self::{
     token::{Trace, detail_of},
 };
 use super::{
-    head,
+    head, published,
     snapshot::Snapshot,
     stack::{Wait, Waited},
 };
@@ -43,6 +43,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Stands where an answer shows the request's id.
 const REQUEST_ID: &str = "explained";
+/// Outcomes.
+pub(crate) const PUBLISHED: &str = "answered by the gateway";
+pub(crate) const REPORTED: &str = "let through by report mode";
 const ASK_THE_GATEWAY: &str = "only the running gateway knows: ask it with --admin";
 
 /// What decides.
@@ -55,6 +58,8 @@ pub(crate) struct Gate<'a> {
     /// Each one's name and servers.
     pub(crate) upstreams: Vec<(String, Vec<String>)>,
     pub(crate) strips_authorization: bool,
+    /// Whether the gateway answers with keys of its own.
+    pub(crate) publishes: bool,
     /// What the operator should know of an issuer without keys.
     pub(crate) keys: Box<dyn Fn(&str) -> String + Send + Sync + 'a>,
     /// Whether revocations are known, and owners can be asked for.
@@ -73,6 +78,14 @@ pub(super) async fn explain(snapshot: &Snapshot, question: &Question) -> Value {
             return explanation;
         }
     }
+}
+
+/// A request that would be answered.
+enum Decided {
+    /// By the upstream.
+    Passes(Permit),
+    /// By the gateway itself: with its public keys.
+    Published,
 }
 
 /// A request that would not pass.
@@ -124,6 +137,7 @@ impl<'a> Gate<'a> {
             clock: &snapshot.clock,
             upstreams: upstreams.collect(),
             strips_authorization: snapshot.managed.strips_authorization(),
+            publishes: snapshot.published.is_some(),
             keys: Box::new(keys),
             is_running: true,
         }
@@ -142,11 +156,14 @@ impl<'a> Gate<'a> {
     }
 
     /// As the stack decides.
-    fn decide(&self, question: &Question, waited: &Waited, trail: &mut Trail) -> Result<Permit, Refused> {
+    fn decide(&self, question: &Question, waited: &Waited, trail: &mut Trail) -> Result<Decided, Refused> {
         let request = question.request().map_err(|rejection| trail.fail("head", rejection))?;
         head::check(&request, self.limits).map_err(|rejection| trail.fail("head", rejection))?;
         trail.add("head", Verdict::Passed, "");
         let (method, path) = (request.method(), request.uri().path());
+        if self.publishes && published::is_asked_for(method, path) {
+            return Ok(Decided::Published);
+        }
         let found = self.policy.find(method, path).map_err(|error| trail.fail("path", error.into()))?;
         trail.add("path", Verdict::Passed, "it has one meaning only");
         trail.steps.push(rule::step(self.policy, found.as_ref(), path));
@@ -166,7 +183,7 @@ impl<'a> Gate<'a> {
             trail.steps.extend(rule::steps(self.policy, found, principal.as_ref(), denial, self.is_running));
         }
         trail.wait = denial.and_then(Wait::for_owner).filter(|_| self.is_running);
-        decided.map_err(|denial| {
+        decided.map(Decided::Passes).map_err(|denial| {
             let unknown = !self.is_running && matches!(denial, Denial::OwnerAwaited(_) | Denial::OwnerUnknown { .. });
             refuse(denial.into(), principal, unknown)
         })
@@ -219,13 +236,12 @@ impl<'a> Gate<'a> {
         })
     }
 
-    fn show(&self, question: &Question, decided: Result<Permit, Refused>, trail: &Trail) -> Value {
+    fn show(&self, question: &Question, decided: Result<Decided, Refused>, trail: &Trail) -> Value {
         let (outcome, refusal, permit) = match decided {
-            Ok(permit) => ("passes", None, Some(permit)),
-            Err(Refused { unknown: true, overruled: None, .. }) => ("not known", None, None),
-            Err(Refused { rejection, overruled: Some(permit), .. }) => {
-                ("let through by report mode", Some(rejection), Some(permit))
-            }
+            Ok(Decided::Passes(permit)) => ("passes", None, Some(permit)),
+            Ok(Decided::Published) => (PUBLISHED, None, None),
+            Err(Refused { unknown: true, .. }) => ("not known", None, None),
+            Err(Refused { rejection, overruled: Some(permit), .. }) => (REPORTED, Some(rejection), Some(permit)),
             Err(Refused { rejection, overruled: None, .. }) => ("refused", Some(rejection), None),
         };
         let path = question.path();

@@ -32,6 +32,10 @@ fn a_request_is_explained_for_people_and_as_json() {
     );
     assert!(!refused.stdout.contains('\u{1b}'));
 
+    let keys = folder.run(&["explain", "GET", "/.well-known/jwks.json"]);
+    assert_eq!(keys.code, 0, "{keys:?}");
+    assert!(keys.stdout.contains("The gateway answers it itself"), "{}", keys.stdout);
+
     folder.write("token", format!("{token}\n"));
     for arguments in [&["GET", "/plants", "--token-file", "token"][..], &["GET", "/plants", "--token", &token]] {
         assert_eq!(json(&folder, arguments)["outcome"], "passes");
