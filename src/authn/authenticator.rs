@@ -11,6 +11,7 @@ use super::{
     bearer::{self, Presented},
     cache::{Cache, Entry},
     introspection::Introspections,
+    passed::Passed,
     principal::Profile,
     revocation::Revocations,
     role_grants::RoleGrants,
@@ -125,33 +126,6 @@ impl Issuer {
     }
 }
 
-/// A step of the verification that a token has passed, in this order. The claims come behind the signature:
-/// [`Expectations::report`] explains these.
-#[derive(Debug, Clone, Copy)]
-pub enum Passed<'a> {
-    /// It is a token, of which nothing is proven.
-    Form(&'a UnverifiedToken<'a>),
-    /// It says that it is one of this issuer's.
-    Issuer {
-        /// The issuer's name in the configuration.
-        name: &'a str,
-        /// What the issuer's tokens have to be like.
-        expectations: &'a Expectations,
-    },
-    /// No key tells: the issuer is asked about the token, and its answer decides. Of a token that is no JWT this is the
-    /// first step.
-    Asked {
-        /// The issuer's name in the configuration.
-        name: &'a str,
-    },
-    /// The issuer uses its algorithm.
-    Algorithm,
-    /// This key has to have signed it.
-    Key(&'a VerifyingKey),
-    /// The key has.
-    Signature,
-}
-
 impl Authenticator {
     /// An authenticator without issuers, which refuses every token until some are added.
     #[must_use]
@@ -202,9 +176,31 @@ impl Authenticator {
     ///
     /// # Errors
     /// As [`authenticate`](Self::authenticate).
-    pub fn explain(&self, headers: &HeaderMap, passed: impl FnMut(Passed<'_>)) -> Result<Principal, AuthnError> {
+    pub fn explain(
+        &self,
+        headers: &HeaderMap,
+        after: Option<&Awaited>,
+        passed: impl FnMut(Passed<'_>),
+    ) -> Result<Principal, AuthnError> {
         let token = bearer::token(headers, self.scheme, self.token_bytes)?;
-        self.verify(token.text()?, self.clock.now(), None, passed)
+        self.verify(token.text()?, self.clock.now(), after, passed)
+    }
+
+    /// The name in the configuration of the issuer whose the presented token is, or only says that it is. For the log.
+    #[must_use]
+    pub fn issuer_named_by(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+        let token = bearer::token(headers, self.scheme, self.token_bytes).ok()?;
+        let known = self.cache.get(token.as_bytes()).and_then(|entry| self.issuers.get(entry.issuer));
+        let named = || {
+            let unverified = UnverifiedToken::parse_with(token.text().ok()?, self.token_bytes, &self.headers).ok()?;
+            self.issuer_of(&unverified).ok().map(|(_, issuer)| issuer)
+        };
+        known.or_else(named).map(|issuer| Arc::clone(&issuer.profile.issuer))
+    }
+
+    /// Every `iss` that it knows.
+    pub fn expected_issuers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().filter_map(|issuer| issuer.expectations.issuer.as_deref())
     }
 
     /// The issuers' names in the configuration and their keys, in the order in which they were added.
@@ -270,9 +266,10 @@ impl Authenticator {
         let unverified = UnverifiedToken::parse_with(token, self.token_bytes, &self.headers)?;
         passed(Passed::Form(&unverified));
         let (at, issuer) = self.issuer_of(&unverified)?;
-        passed(Passed::Issuer { name: &issuer.profile.issuer, expectations: &issuer.expectations });
+        let Issuer { expectations, algorithms, profile, .. } = issuer;
+        passed(Passed::Issuer { name: &profile.issuer, expectations, algorithms });
         if let Some(asked) = issuer.keys.introspections() {
-            passed(Passed::Asked { name: &issuer.profile.issuer });
+            passed(Passed::Asked { name: &profile.issuer });
             return self.introspect((at, issuer), asked, token, now, after);
         }
         let algorithm = unverified.header().algorithm();

@@ -19,6 +19,7 @@ pub mod cache;
 mod grants;
 pub mod introspection;
 pub mod key_source;
+mod passed;
 mod principal;
 #[cfg(feature = "jwks")]
 pub mod remote;
@@ -29,13 +30,14 @@ pub mod role_grants;
 use std::{sync::Arc, time::Duration};
 
 pub use self::{
-    authenticator::{Authenticator, AuthenticatorBuilder, AuthenticatorError, IssuerSettings, Passed},
+    authenticator::{Authenticator, AuthenticatorBuilder, AuthenticatorError, IssuerSettings},
     awaited::Awaited,
     bearer::SchemeMatch,
     cache::{CacheSettings, CacheStats},
     grants::{PermissionSet, Roles, Vocabulary},
     introspection::{IntrospectionStatus, Introspector},
     key_source::KeySource,
+    passed::Passed,
     principal::{IdentityHeader, Principal},
     renewal::{KeyStatus, Renewal, RenewalSettings, Renewer},
     revocation::Revocations,

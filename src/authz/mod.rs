@@ -15,6 +15,6 @@ pub mod route;
 pub use self::{
     ownership::{OwnerAwaited, Ownership, OwnershipSource},
     path::{PathError, PathExceptions},
-    policy::{Denial, Permit, Policy},
-    route::{Access, Match, Pattern, PatternError, RouteError, RouteSpec, Routes, Rule},
+    policy::{Denial, OwnerQuestion, Permit, Policy},
+    route::{Access, Match, Mode, Pattern, PatternError, RouteError, RouteSpec, Routes, Rule},
 };

@@ -38,6 +38,28 @@ impl Requirement {
         self.names.iter().map(|(_, name)| &**name)
     }
 
+    /// Those of which all are needed.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        self.named_in(&self.all)
+    }
+
+    /// Those of which one is needed.
+    pub fn any(&self) -> impl Iterator<Item = &str> {
+        self.named_in(&self.any)
+    }
+
+    fn named_in(&self, set: &PermissionSet) -> impl Iterator<Item = &str> {
+        let mut seen = Vec::new();
+        self.names
+            .iter()
+            .filter(move |(index, _)| {
+                let is_new = set.contains(*index) && !seen.contains(index);
+                seen.push(*index);
+                is_new
+            })
+            .map(|(_, name)| &**name)
+    }
+
     /// The first permission that `principal` lacks; of a choice, the first of the choice.
     #[must_use]
     pub fn missing(&self, principal: &Principal) -> Option<&Arc<str>> {

@@ -6,19 +6,20 @@
 //! 3. A missing permission is denied before ownership is looked at.
 //! 4. A resource that nobody knows is nobody's: denied like one of somebody else. While it is being asked whose it is,
 //!    the request waits, once; whoever gives no answer lets nobody in.
+//! 5. Where the rule only reports, what was denied can be [overruled](Policy::overrule): whoever does so records it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::Method;
 
 use super::{
     ownership::{self, Change, Changes, OwnerAwaited, OwnershipSource, owners::Known},
     path::PathError,
-    route::{Access, Match, Routes, Rule},
+    route::{Access, Match, Mode, Routes, Rule},
 };
-use crate::authn::Principal;
+use crate::{authn::Principal, jwt::ClaimPath};
 
-/// The proof that a request was checked: forwarding takes it, and only [`Policy::permit`] makes one.
+/// The proof that a request was checked: forwarding takes it, and only a [`Policy`] makes one.
 #[derive(Debug)]
 pub struct Permit {
     rule: Arc<Rule>,
@@ -77,19 +78,57 @@ pub enum Denial {
     },
 }
 
+/// What has to be found out about a resource: to explain a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnerQuestion<'a> {
+    /// Nothing: the rule does not ask whose it is.
+    NotAsked,
+    /// Nothing: the caller need not own it.
+    Needless,
+    /// Whether the claim lists it.
+    Claim {
+        /// Which claim.
+        claim: &'a ClaimPath,
+        /// The resource, as it is compared.
+        resource: Cow<'a, str>,
+    },
+    /// Somebody is asked whether it is the caller's.
+    Asked {
+        /// The ownership's name in the configuration.
+        ownership: &'a str,
+        /// The resource, as it is compared.
+        resource: Cow<'a, str>,
+    },
+}
+
 /// All rules, and those who know whose a resource is.
 #[derive(Debug, Default)]
 pub struct Policy {
     routes: Routes,
     sources: Box<[OwnershipSource]>,
     changes: Changes,
+    /// In place of a rule for what none covers, where that is only reported.
+    unmatched: Option<Arc<Rule>>,
 }
 
 impl Policy {
     /// `sources` and the ownerships that `routes` were built with are in the same order.
     #[must_use]
     pub fn new(routes: Routes, sources: Vec<OwnershipSource>, changes: Changes) -> Self {
-        Self { routes, sources: sources.into(), changes }
+        Self { routes, sources: sources.into(), changes, unmatched: None }
+    }
+
+    /// What no rule covers can be [overruled](Self::overrule), and goes to the upstream with this index.
+    #[must_use]
+    pub fn report_unmatched(mut self, upstream: usize) -> Self {
+        self.unmatched = Some(Arc::new(Rule::of_nothing(upstream)));
+        self
+    }
+
+    /// What becomes of a request that no rule covers.
+    #[must_use]
+    pub const fn unmatched_mode(&self) -> Mode {
+        if self.unmatched.is_some() { Mode::Report } else { Mode::Enforce }
     }
 
     /// All rules.
@@ -134,8 +173,31 @@ impl Policy {
             None if rule.access() == Access::Token || rule.asks() => return Err(Denial::NotAuthenticated),
             None => {}
         }
-        let changes = self.changes.of(found, method, principal.as_ref(), &self.sources);
-        Ok(Permit { rule: Arc::clone(rule), principal, changes })
+        Ok(self.let_in(rule, Some(found), method, principal))
+    }
+
+    /// Lets in a request that was denied, or whose token is not good, if its rule only reports; `None`: it is refused.
+    /// `principal` is known where the token is good. One of an issuer that the rule does not accept counts as none.
+    #[must_use]
+    pub fn overrule(&self, found: Option<&Match<'_>>, method: &Method, principal: Option<Principal>) -> Option<Permit> {
+        let rule = match found {
+            Some(found) => Some(found.rule()).filter(|rule| rule.mode() == Mode::Report),
+            None => self.unmatched.as_ref(),
+        }?;
+        let principal = principal.filter(|principal| rule.accepts_issuer(principal.issuer()));
+        Some(self.let_in(rule, found, method, principal))
+    }
+
+    fn let_in(
+        &self,
+        rule: &Arc<Rule>,
+        found: Option<&Match<'_>>,
+        method: &Method,
+        principal: Option<Principal>,
+    ) -> Permit {
+        let changes =
+            found.map(|found| self.changes.of(found, method, principal.as_ref(), &self.sources)).unwrap_or_default();
+        Permit { rule: Arc::clone(rule), principal, changes }
     }
 
     fn check(&self, found: &Match<'_>, principal: &Principal, waited: Option<&OwnerAwaited>) -> Result<(), Denial> {
@@ -147,6 +209,20 @@ impl Policy {
             return Err(Denial::PermissionMissing(Arc::clone(missing)));
         }
         self.check_owner(found, principal, waited)
+    }
+
+    /// What has to be found out about the resource before `principal` may pass.
+    #[must_use]
+    pub fn owner_question<'a>(&'a self, found: &'a Match<'a>, principal: &Principal) -> OwnerQuestion<'a> {
+        let Some(check) = found.rule().owner() else { return OwnerQuestion::NotAsked };
+        if check.is_needless(principal) {
+            return OwnerQuestion::Needless;
+        }
+        let resource = found.segment(check.segment()).unwrap_or_default();
+        match self.sources.get(check.source()) {
+            Some(OwnershipSource::Claim(claim)) => OwnerQuestion::Claim { claim, resource },
+            Some(OwnershipSource::Owners(_)) | None => OwnerQuestion::Asked { ownership: check.name(), resource },
+        }
     }
 
     fn check_owner(
@@ -175,3 +251,6 @@ impl Policy {
         if owns { Ok(()) } else { Err(Denial::NotOwner) }
     }
 }
+
+#[cfg(test)]
+mod tests;

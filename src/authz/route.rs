@@ -53,6 +53,27 @@ impl Access {
     }
 }
 
+/// What becomes of a request that may not pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is refused.
+    #[default]
+    Enforce,
+    /// It passes all the same, and is recorded: to see what would be refused before anything is.
+    Report,
+}
+
+impl Mode {
+    /// As the configuration writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Report => "report",
+        }
+    }
+}
+
 /// A `[[route]]` of the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct RouteSpec {
@@ -72,6 +93,8 @@ pub struct RouteSpec {
     pub allow: PathExceptions,
     /// The issuers that it accepts, by name; empty: all.
     pub issuers: Vec<String>,
+    /// What becomes of a request that may not pass.
+    pub mode: Mode,
 }
 
 /// One pattern of a [`RouteSpec`], ready to be checked.
@@ -86,9 +109,13 @@ pub struct Rule {
     upstream: usize,
     allow: PathExceptions,
     issuers: Box<[Box<str>]>,
+    mode: Mode,
 }
 
 impl Rule {
+    /// The name of what stands for a rule where there is none. No pattern reads like this.
+    pub const NONE: &str = "-";
+
     /// The pattern, as the configuration writes it: `GET /plants/{plantUuid}`.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -117,6 +144,32 @@ impl Rule {
     #[must_use]
     pub const fn upstream(&self) -> usize {
         self.upstream
+    }
+
+    /// The issuers that it accepts, by their names in the configuration; none: all.
+    pub fn issuers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().map(|name| &**name)
+    }
+
+    /// What becomes of a request that may not pass.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Stands for the rule of a request that none covers, in report mode.
+    pub(super) fn of_nothing(upstream: usize) -> Self {
+        Self {
+            name: Self::NONE.into(),
+            is_literal: false,
+            access: Access::Token,
+            requirement: Requirement::default(),
+            owner: None,
+            upstream,
+            allow: PathExceptions::NONE,
+            issuers: Box::default(),
+            mode: Mode::Report,
+        }
     }
 
     /// Whether it asks anything beyond a token.
@@ -258,6 +311,7 @@ impl Routes {
             upstream: spec.upstream,
             allow: spec.allow,
             issuers: spec.issuers.iter().map(|name| name.as_str().into()).collect(),
+            mode: spec.mode,
         });
         let target = Target(Arc::clone(&rule));
         self.root.insert(pattern, &target)?;

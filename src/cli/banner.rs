@@ -17,12 +17,12 @@ use super::{
     draft::Draft,
     example::{self, Example},
     mint, routes,
-    terminal::{BOLD, FAINT, quoted},
+    terminal::{BAD, BOLD, FAINT, quoted},
 };
 use crate::{
-    authz::Routes,
+    authz::{Mode, Routes},
     clock::Timestamp,
-    config::{Issuer, KeySource, Server, Upstream},
+    config::{Config, Issuer, KeySource, Server, Upstream},
     gateway::Running,
 };
 
@@ -45,8 +45,11 @@ impl fmt::Display for Banner<'_> {
         let mut line = |name: &str, value: &str| writeln!(formatter, "  {FAINT}{name:<14}{FAINT:#} {value}");
         line("configuration", &self.configuration.name())?;
         line("preset", config.preset.as_deref().unwrap_or("none"))?;
+        if let Some(reported) = reported(config) {
+            line("mode", &format!("{BAD}{reported}{BAD:#}"))?;
+        }
         match self.running.admin_address() {
-            Some(admin) => line("admin", &format!("http://{admin} (/metrics /livez /readyz /routes /keys)"))?,
+            Some(admin) => line("admin", &format!("http://{admin} (/metrics /livez /readyz /routes /keys /report)"))?,
             None => line("admin", "off")?,
         }
         for upstream in &config.upstreams {
@@ -131,6 +134,16 @@ impl Banner<'_> {
 /// The permissions that the example's route asks for: all, and of a choice the first.
 fn asked<'a>(example: &'a Example<'_>) -> impl Iterator<Item = &'a String> {
     example.route.permissions.iter().chain(example.route.any_permission.first())
+}
+
+/// What report mode lets through.
+fn reported(config: &Config) -> Option<String> {
+    let reported = config.routes.iter().filter(|route| route.mode == Mode::Report).count();
+    match config.mode {
+        Mode::Report => Some("REPORT: what would be refused is let through, see /report".to_owned()),
+        Mode::Enforce if reported > 0 => Some("REPORT on some routes, see /report".to_owned()),
+        Mode::Enforce => None,
+    }
 }
 
 fn described(upstream: &Upstream) -> String {

@@ -5,7 +5,6 @@
 //! one; what a gateway without one has in memory is not known here. What a broken token seems to say is shown as far as it
 //! can be read; nothing of it is proven. Keys are fetched, and an issuer is asked about its token, as the gateway would.
 
-mod checks;
 mod contents;
 
 use std::{process::ExitCode, sync::Arc};
@@ -13,23 +12,21 @@ use std::{process::ExitCode, sync::Arc};
 use clap::Args;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
-use self::checks::{Revocations, Trace, detail_of};
 use super::{
     configuration::Configuration,
     failure::Failure,
-    presented,
+    presented, steps,
     terminal::{BAD, BOLD, FAINT, GOOD, complain, print, shown},
     times,
 };
 use crate::{
     authn::{
-        Authenticator, AuthnError, KeySource, Principal,
-        revocation::RevocationStore,
-        role_grants::{GrantStore, RoleGrant},
+        Authenticator, AuthnError, Awaited, KeySource, Principal, revocation::RevocationStore, role_grants::GrantStore,
     },
     clock::{Clock, Timestamp},
     config::{self, Config, Issuer},
     contract::{Contract, Facts},
+    gateway::explain::{Credentials, Revocations, Trace, detail_of},
     jwt::InvalidToken,
     rejection::Rejection,
     store::{Location, Store},
@@ -49,13 +46,8 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
     let credentials = Credentials::of(&presented::text(options.token.as_deref())?);
     let authenticator = configuration.authenticator(&clock, |issuer| elsewhere(issuer, &clock))?;
     let (config, now) = (&configuration.config, clock.now());
-    let (revocations, grants) = stored(config.store.as_ref(), now);
-    if let Revocations::Known(known) = &revocations {
-        authenticator.revocations().extend(known.iter().cloned());
-    }
-    authenticator.role_grants().replace(grants);
-    let mut trace = Trace::knowing(revocations);
-    let outcome = credentials.explain(&authenticator, &mut trace)?;
+    let revocations = look_at_store(config.store.as_ref(), &authenticator, now);
+    let (trace, outcome) = explained(&credentials, &authenticator)?;
 
     for (name, source) in authenticator.issuers() {
         if let Some(error) = source.introspection_status().and_then(|status| status.last_error) {
@@ -74,9 +66,11 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
         text.push_str(&format!(" {FAINT}(what an unproven token says, anyone may have written){FAINT:#}"));
     }
     text.push('\n');
-    text.push_str(&trace.lines(&outcome, config, now));
+    let mut checks = trace.steps(&outcome, &authenticator, &|issuer| keys_of(issuer, config), now);
+    checks.push(revocations.step(&outcome));
+    text.push_str(&steps::lines(&checks));
     text.push('\n');
-    text.push_str(&match (&outcome, &trace.revocations) {
+    text.push_str(&match (&outcome, &revocations) {
         (Ok(_), Revocations::Unknown(_)) => format!(
             "{BAD}Nobody can tell whether the gateway accepts this token{BAD:#}: it does unless the token is revoked.\n"
         ),
@@ -84,13 +78,13 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
         (Err(error), _) => refused(error, config, &clock),
     });
     print(&text)?;
-    let accepted = outcome.is_ok() && !matches!(trace.revocations, Revocations::Unknown(_));
+    let accepted = outcome.is_ok() && !matches!(revocations, Revocations::Unknown(_));
     Ok(if accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What the store says, in which nothing is made or changed.
-fn stored(location: Option<&Location>, now: Timestamp) -> (Revocations, Vec<RoleGrant>) {
-    let Some(location) = location else { return (Revocations::NoStore, Vec::new()) };
+/// Puts what the store says of revocations and of granted roles before `authenticator`. Nothing is made or changed in it.
+pub(super) fn look_at_store(location: Option<&Location>, authenticator: &Authenticator, now: Timestamp) -> Revocations {
+    let Some(location) = location else { return Revocations::NoStore };
     let found = Store::look_at(location).and_then(|store| {
         let Some(store) = store else { return Ok((Vec::new(), Vec::new())) };
         let looking = store.clone();
@@ -101,13 +95,17 @@ fn stored(location: Option<&Location>, now: Timestamp) -> (Revocations, Vec<Role
         })
     });
     match found {
-        Ok((revocations, grants)) => (Revocations::Known(revocations), grants),
-        Err(error) => (Revocations::Unknown(error.to_string()), Vec::new()),
+        Ok((revocations, grants)) => {
+            authenticator.revocations().extend(revocations);
+            authenticator.role_grants().replace(grants);
+            Revocations::Known
+        }
+        Err(error) => Revocations::Unknown(error.to_string()),
     }
 }
 
 /// The keys as the gateway would fetch them now, or an issuer that is asked.
-fn elsewhere(issuer: &Issuer, clock: &Clock) -> Option<Arc<KeySource>> {
+pub(super) fn elsewhere(issuer: &Issuer, clock: &Clock) -> Option<Arc<KeySource>> {
     let source = match &issuer.keys {
         config::KeySource::Remote { keys, .. } => {
             keys.fetch_once().map(|fetched| KeySource::known(fetched.keys).into()).map_err(|error| error.to_string())
@@ -123,41 +121,37 @@ fn elsewhere(issuer: &Issuer, clock: &Clock) -> Option<Arc<KeySource>> {
     }))
 }
 
-/// The value of an `Authorization` field.
-struct Credentials(String);
-
-impl Credentials {
-    /// A field as `curl -v` shows it, its value, or a token alone.
-    fn of(text: &str) -> Self {
-        let value = match text.split_once(':') {
-            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => value.trim_start(),
-            _ => text,
-        };
-        let has_scheme = value.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        Self(if has_scheme { value.to_owned() } else { format!("Bearer {value}") })
+/// Where the keys of an issuer come from that has none yet.
+pub(super) fn keys_of(issuer: &str, config: &Config) -> String {
+    match config.issuers.iter().find(|known| known.name == issuer).map(|issuer| &issuer.keys) {
+        Some(config::KeySource::Remote { keys, .. }) => format!("they are fetched from {}", keys.url()),
+        Some(config::KeySource::Introspection(asked)) => format!("asked at {}", asked.url()),
+        _ => "the gateway makes them at its first start".to_owned(),
     }
+}
 
-    fn token(&self) -> &str {
-        self.0.split_once(' ').map_or("", |(_, token)| token.trim_start())
-    }
-
-    /// What the gateway would decide; an issuer that has to be asked is waited for.
-    fn explain(
-        &self,
-        authenticator: &Authenticator,
-        trace: &mut Trace,
-    ) -> Result<Result<Principal, AuthnError>, Failure> {
-        // What no header can hold, no request can carry.
-        let Ok(value) = HeaderValue::from_str(&self.0) else { return Ok(Err(InvalidToken::NotAToken.into())) };
-        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
-        match authenticator.explain(&headers, |passed| trace.note(passed)) {
-            Err(AuthnError::Awaited { mut awaited, .. }) => {
-                let runtime = tokio::runtime::Builder::new_current_thread().build();
-                runtime.map_err(|error| Failure::Other(error.to_string()))?.block_on(&mut awaited);
-                Ok(authenticator.authenticate_after(&headers, &awaited))
-            }
-            outcome => Ok(outcome),
+/// What the gateway would decide; an issuer that has to be asked is waited for.
+fn explained(
+    credentials: &Credentials,
+    authenticator: &Authenticator,
+) -> Result<(Trace, Result<Principal, AuthnError>), Failure> {
+    let explain = |headers: &HeaderMap, after: Option<&Awaited>| {
+        let mut trace = Trace::default();
+        let outcome = authenticator.explain(headers, after, |passed| trace.note(passed));
+        (trace, outcome)
+    };
+    // What no header can hold, no request can carry.
+    let Ok(value) = HeaderValue::from_str(credentials.value()) else {
+        return Ok((Trace::default(), Err(InvalidToken::NotAToken.into())));
+    };
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+    match explain(&headers, None) {
+        (_, Err(AuthnError::Awaited { mut awaited, .. })) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            runtime.map_err(|error| Failure::Other(error.to_string()))?.block_on(&mut awaited);
+            Ok(explain(&headers, Some(&awaited)))
         }
+        explained => Ok(explained),
     }
 }
 
@@ -210,20 +204,4 @@ fn refused(error: &AuthnError, config: &Config, clock: &Clock) -> String {
     }
     text.push('\n');
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_taken_with_and_without_what_stands_before_it() {
-        for text in
-            ["a.b.c", "Bearer a.b.c", "bearer  a.b.c", "Authorization: Bearer a.b.c", "authorization:Bearer a.b.c"]
-        {
-            assert_eq!(Credentials::of(text).token(), "a.b.c", "{text}");
-        }
-        assert_eq!(Credentials::of("bearer a").0, "bearer a", "an API may take the scheme exactly");
-        assert_eq!(Credentials::of("a b").0, "Bearer a b");
-    }
 }

@@ -5,11 +5,12 @@
 //!
 //! The process ends with 0, or
 //!
-//! - 1: something failed; or the answer is no (`token inspect`, `jws verify`, `keys check`, `check --openapi`,
+//! - 1: something failed; or the answer is no (`explain`, `token inspect`, `jws verify`, `keys check`, `check --openapi`,
 //!   `ownership`).
 //! - 2: the command line is wrong.
 //! - 78: the configuration is missing, unreadable or wrong (`EX_CONFIG` of sysexits.h).
 
+mod admin;
 mod banner;
 mod check;
 mod completions;
@@ -17,6 +18,7 @@ mod configuration;
 mod coverage;
 mod draft;
 mod example;
+mod explain;
 mod failure;
 mod init;
 mod inspect;
@@ -31,6 +33,7 @@ mod roles;
 mod routes;
 mod run;
 mod signing_keys;
+mod steps;
 mod terminal;
 mod times;
 
@@ -63,6 +66,10 @@ enum Command {
     Routes(routes::Options),
     /// Write a configuration from an OpenAPI document.
     Init(init::Options),
+    /// Say which rule a request falls under, how each check goes, and what the client would get.
+    ///
+    /// Ends with 0 if the request would be let through, with 1 if not.
+    Explain(explain::Options),
     /// Make tokens, and explain them.
     #[command(subcommand)]
     Token(Token),
@@ -163,6 +170,7 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Check(options) => check::run(options, &Configuration::load_file(arguments.config.as_deref())?),
         Command::Routes(options) => routes::run(options, &load()?),
         Command::Init(options) => init::run(options, arguments.config.as_deref()),
+        Command::Explain(options) => explain::run(options, load),
         Command::Token(Token::Mint(options)) => mint::run(options, &load()?),
         Command::Token(Token::Inspect(options)) => inspect::run(options, &load()?),
         Command::Keys(Keys::Generate(options)) => signing_keys::generate(options, &load()?),

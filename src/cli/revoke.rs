@@ -3,17 +3,12 @@
 //! The gateway that runs is asked, by its admin listener: there it is in force at once. If none answers, the store is
 //! written, from which it is in force when a gateway starts, and within seconds in those that share it.
 
-use std::{
-    io::{self, Read, Write},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
-    process::ExitCode,
-    time::Duration,
-};
+use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{configuration::Configuration, failure::Failure, terminal::print, times};
+use super::{admin, configuration::Configuration, failure::Failure, terminal::print, times};
 use crate::{
     authn::revocation::RevocationStore,
     clock::Clock,
@@ -21,9 +16,6 @@ use crate::{
     gateway::revocation_json,
     store::Store,
 };
-
-/// The gateway waits for its store before it answers.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -68,7 +60,7 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
     let config = &configuration.config;
     let body = body(options, configuration.issuer(options.issuer.as_deref())?);
     if let Some(admin) = &config.admin
-        && let Some((status, answer)) = ask(admin.address, &body)?
+        && let Some((status, answer)) = admin::post(admin.address, "/revocations", &body)?
     {
         let told = answer["detail"].as_str().unwrap_or("it is no gateway's answer");
         if status != 200 {
@@ -93,37 +85,6 @@ fn body(options: &Options, issuer: &str) -> Value {
         }
     }
     body
-}
-
-/// Asks the gateway; `None` if there is none. One that was connected to and then fails may have revoked or not: that is
-/// a failure, and nothing else is tried.
-fn ask(address: SocketAddr, body: &Value) -> Result<Option<(u16, Value)>, Failure> {
-    let mut address = address;
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
-    }
-    let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_secs(3)) else { return Ok(None) };
-    exchange(stream, address, &body.to_string())
-        .map(Some)
-        .map_err(|error| Failure::Other(format!("the gateway at {address}: {error}")))
-}
-
-fn exchange(mut stream: TcpStream, address: SocketAddr, body: &str) -> io::Result<(u16, Value)> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let length = body.len();
-    let head = format!(
-        "POST /revocations HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
-         Connection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())?;
-    let mut answer = String::new();
-    stream.take(64 << 10).read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "this is not HTTP"))?;
-    Ok((status, serde_json::from_str(body).unwrap_or_default()))
 }
 
 fn write(config: &Config, body: &Value) -> Result<(), Failure> {

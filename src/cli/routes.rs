@@ -10,7 +10,10 @@ use super::{
     failure::Failure,
     terminal::{print, table},
 };
-use crate::{authz::RouteSpec, config::Config};
+use crate::{
+    authz::{Access, Mode, RouteSpec},
+    config::Config,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -43,13 +46,21 @@ pub(super) fn list(config: &Config, most: usize) -> String {
         vec![
             methods.to_owned(),
             path.to_owned(),
-            route.access.as_str().to_owned(),
+            access(route),
             dash(permissions(route)),
             dash(route.owner.clone().unwrap_or_default()),
             dash(upstream(route, config).unwrap_or_default().to_owned()),
         ]
     });
     table(&["METHODS", "PATH", "ACCESS", "PERMISSIONS", "OWNER", "UPSTREAM"], rows)
+}
+
+/// Who is let in, and whether that is only reported.
+fn access(route: &RouteSpec) -> String {
+    match route.mode {
+        Mode::Report if route.access != Access::Public => format!("{}, report only", route.access.as_str()),
+        Mode::Report | Mode::Enforce => route.access.as_str().to_owned(),
+    }
 }
 
 fn each(config: &Config) -> impl Iterator<Item = (String, &RouteSpec)> {
@@ -72,6 +83,7 @@ fn describe(pattern: &str, route: &RouteSpec, config: &Config) -> Value {
         "methods": methods,
         "path": path,
         "access": route.access.as_str(),
+        "mode": route.mode.as_str(),
         "permissions": route.permissions,
         "any_permission": route.any_permission,
         "owner": route.owner,

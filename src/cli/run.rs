@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::{banner::Banner, configuration::Configuration, failure::Failure, logging, terminal::print};
 use crate::{
+    authz::Mode,
     clock::Clock,
     gateway::{self, Prepared},
 };
@@ -19,6 +20,9 @@ pub(super) fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
     let policy = Arc::clone(&snapshot.policy);
     let outcome = gateway::run(&settings, Arc::new(ArcSwap::from_pointee(snapshot)), |running| {
         tracing::info!(address = %running.address(), "listening");
+        if configuration.config.mode == Mode::Report {
+            tracing::warn!("report mode: what would be refused is let through");
+        }
         let banner = Banner { configuration, routes: policy.routes(), running, now: clock.now() };
         // A gateway whose banner nobody can see serves all the same.
         let _ = print(&banner.to_string());

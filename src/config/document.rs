@@ -4,23 +4,24 @@ use std::path::PathBuf;
 
 use super::{
     context::Context,
+    cors::Cors,
     diagnostics::Diagnostic,
     dialect,
     identity::IdentityHeaders,
     introspection,
     issuer::{self, Issuer},
-    node::{Node, Table},
+    node::Table,
     ownership::{self, OwnershipSettings},
     reader::{At, Reader},
     route::{self, Names},
     settings::{self, Admin, Limits, Listen},
     store,
     upstream::Upstream,
-    values::{Mistake, one_of, owned, shown},
+    values::{owned, shown},
 };
 use crate::{
     authn::{CacheSettings, Roles, Vocabulary},
-    authz::{RouteError, RouteSpec, Routes},
+    authz::{Mode, RouteError, RouteSpec, Routes},
     contract::Dialect,
     store::Location,
 };
@@ -30,6 +31,8 @@ use crate::{
 pub struct Config {
     /// The preset, as the file names it.
     pub preset: Option<String>,
+    /// What becomes of a request that may not pass, unless its route says otherwise.
+    pub mode: Mode,
     /// Where revocations outlive the process; `None`: nowhere.
     pub store: Option<Location>,
     /// Where requests come in.
@@ -52,6 +55,8 @@ pub struct Config {
     pub ownerships: Vec<OwnershipSettings>,
     /// What the upstream is told about the caller.
     pub identity_headers: IdentityHeaders,
+    /// What pages of other origins may do; `None`: that is the upstream's affair.
+    pub cors: Option<Cors>,
     /// How refusals are worded.
     pub dialect: Dialect,
     /// Where the gateway keeps what it makes itself, such as generated keys. It may not be there yet.
@@ -68,6 +73,12 @@ impl Config {
         Routes::build(self.routes.clone(), &ownerships, vocabulary)
     }
 
+    /// The index of the upstream of a request that names none.
+    #[must_use]
+    pub fn default_upstream(&self) -> usize {
+        self.upstreams.iter().position(|upstream| upstream.name == route::DEFAULT_UPSTREAM).unwrap_or(0)
+    }
+
     /// Reads the merged document. `None` only if something was reported that leaves no value.
     pub(super) fn read(
         table: &Table,
@@ -77,9 +88,10 @@ impl Config {
     ) -> Option<Self> {
         let mut reader = Reader::document(table, context);
         reader.entry("preset");
-        reader.read("mode", mode);
+        let mode = mode(&mut reader);
         let store = store::read(&mut reader);
-        reader.unsupported(&["cors", "accounts"]);
+        reader.unsupported(&["accounts"]);
+        let cors = reader.table("cors").and_then(Cors::read);
         let listen = Listen::read(reader.table("listen"));
         let limits = Limits::read(reader.table("limits"));
         let admin = Admin::read(reader.table("admin"));
@@ -91,7 +103,7 @@ impl Config {
         let (upstream_names, upstreams) = upstreams(&mut reader);
         let (issuer_names, issuers) = issuers(&mut reader, generated);
         let (ownership_names, ownerships) = ownerships(&mut reader);
-        let names = Names { upstreams: &upstream_names, ownerships: &ownership_names, issuers: &issuer_names };
+        let names = Names { upstreams: &upstream_names, ownerships: &ownership_names, issuers: &issuer_names, mode };
         let known: Vec<_> = ownerships.iter().map(OwnershipSettings::of_routes).collect();
         let routes = route::read(reader.entry("route"), &names, &known, context);
         let state_folder = context.state_folder.clone();
@@ -99,6 +111,7 @@ impl Config {
         reader.finish();
         Some(Self {
             preset,
+            mode,
             store,
             listen,
             limits,
@@ -110,6 +123,7 @@ impl Config {
             routes,
             ownerships,
             identity_headers,
+            cors,
             dialect: dialect?,
             state_folder,
         })
@@ -127,12 +141,15 @@ fn check_addresses(listen: &Listen, admin: Option<&Admin>, context: &Context<'_>
     }
 }
 
-/// Only `enforce` is built.
-fn mode(node: &Node) -> Result<(), Mistake> {
-    if one_of(node, &[("enforce", true), ("report", false)])? {
-        return Ok(());
+/// Report mode is loud: nobody is to forget it.
+fn mode(reader: &mut Reader<'_>) -> Mode {
+    let Some(At { value, place }) = reader.read("mode", route::mode) else { return Mode::default() };
+    if value == Mode::Report {
+        let message = "report mode: what would be refused is let through, and only recorded";
+        let help = "see /report on the admin address, then write `mode = \"enforce\"`";
+        reader.context.report(Diagnostic::warning(message).at(place).help(help));
     }
-    Err(Mistake::new("= \"report\" is not yet supported"))
+    value
 }
 
 fn roles(reader: Reader<'_>) -> Roles {

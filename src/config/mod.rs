@@ -11,6 +11,7 @@
 //! is created or written.
 
 mod context;
+mod cors;
 mod diagnostics;
 mod dialect;
 mod document;
@@ -45,6 +46,7 @@ use self::{
     reader::Reader,
 };
 pub use self::{
+    cors::{Cors, Origins},
     diagnostics::Diagnostics,
     document::Config,
     identity::IdentityHeaders,

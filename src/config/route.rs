@@ -13,17 +13,19 @@ use super::{
 };
 use crate::{
     authn::Vocabulary,
-    authz::{Access, Ownership, PathExceptions, Pattern, RouteError, RouteSpec, Routes},
+    authz::{Access, Mode, Ownership, PathExceptions, Pattern, RouteError, RouteSpec, Routes},
 };
 
 /// The upstream of a route that names none.
-const DEFAULT_UPSTREAM: &str = "default";
+pub(super) const DEFAULT_UPSTREAM: &str = "default";
 
 /// The names that a route may use.
 pub(super) struct Names<'n> {
     pub(super) upstreams: &'n [&'n str],
     pub(super) ownerships: &'n [&'n str],
     pub(super) issuers: &'n [&'n str],
+    /// What becomes of a request that may not pass, unless its route says otherwise.
+    pub(super) mode: Mode,
 }
 
 /// A route and where its parts stand.
@@ -43,10 +45,11 @@ pub(super) fn read(
 ) -> Vec<RouteSpec> {
     let mut routes = entry.map_or_else(Vec::new, |entry| read_all(entry, names, context));
     if entry.is_none_or(|entry| entry.node.elements().is_empty()) {
-        routes.extend(everything());
+        routes.extend(everything(names.mode));
     }
     replace_presets(&mut routes);
     check_default_upstream(&routes, names, context);
+    check_unmatched(&routes, names, context);
     check_issuers(&routes, names, context);
     let specs: Vec<RouteSpec> = routes
         .iter()
@@ -85,7 +88,12 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
     let issuers = values(reader.some("issuers", |node| known(node, "issuer", names.issuers)).unwrap_or_default());
     let allow = reader.any("allow", parsed::<PathExceptions>).into_iter();
     let names_upstream = reader.entry("upstream").is_some();
-    for key in ["permissions", "any_permission", "owner", "issuers"] {
+    let own_mode = reader.read("mode", mode);
+    if let Some(own) = own_mode.as_ref().filter(|own| own.value == Mode::Report && names.mode == Mode::Enforce) {
+        let message = "report mode: what this route would refuse is let through, and only recorded";
+        reader.context.report(Diagnostic::warning(message).at(own.place));
+    }
+    for key in ["permissions", "any_permission", "owner", "issuers", "mode"] {
         if let Some(entry) = reader.entry(key).filter(|_| access == Access::Public) {
             let mistake = Mistake::new("has no meaning here: a public route ignores the token");
             reader.report(key, entry.place, mistake.help("leave it out, or set `access = \"token\"`"));
@@ -100,10 +108,16 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
         upstream: upstream.map(|read| read.value).or_else(|| position(names.upstreams, DEFAULT_UPSTREAM)).unwrap_or(0),
         allow: allow.fold(PathExceptions::NONE, |all, one| all.union(one.value)),
         issuers: issuers.into_iter().map(|at| names.issuers[at].to_owned()).collect(),
+        mode: own_mode.map_or(names.mode, |own| own.value),
     };
     let place = reader.place;
     reader.finish();
     Route { spec, patterns: patterns.unwrap_or_default(), place, names_upstream }
+}
+
+/// `enforce` or `report`.
+pub(super) fn mode(node: &Node) -> Result<Mode, Mistake> {
+    one_of(node, &[Mode::Enforce, Mode::Report].map(|mode| (mode.as_str(), mode)))
 }
 
 fn values<T>(read: Vec<At<T>>) -> Vec<T> {
@@ -127,11 +141,11 @@ fn known(node: &Node, what: &str, names: &[&str]) -> Result<usize, Mistake> {
 }
 
 /// The one rule of a configuration without routes.
-fn everything() -> Option<Route> {
+fn everything(mode: Mode) -> Option<Route> {
     let pattern: Pattern = "* /**".parse().ok()?;
     let place = Place { source: 0, start: 0, end: 0 };
     let patterns = vec![At { value: pattern, place }];
-    Some(Route { spec: RouteSpec::default(), patterns, place, names_upstream: false })
+    Some(Route { spec: RouteSpec { mode, ..RouteSpec::default() }, patterns, place, names_upstream: false })
 }
 
 /// Takes from the preset's routes what the file's routes match too.
@@ -154,6 +168,16 @@ fn check_default_upstream(routes: &[Route], names: &Names<'_>, context: &Context
             .help("add `[upstream.default]` with `servers = [\"http://127.0.0.1:8000\"]`");
         let is_written = route.place.end > 0;
         context.report(if is_written { diagnostic.related(route.place, "this route needs it") } else { diagnostic });
+    }
+}
+
+/// In report mode the default upstream gets what no route covers.
+fn check_unmatched(routes: &[Route], names: &Names<'_>, context: &Context<'_>) {
+    let is_missing = position(names.upstreams, DEFAULT_UPSTREAM).is_none();
+    // Without it, a route that names no upstream has been reported.
+    if names.mode == Mode::Report && is_missing && routes.iter().all(|route| route.names_upstream) {
+        let message = "`mode` = \"report\" needs `[upstream.default]`, where requests go that no route covers";
+        context.report(Diagnostic::missing(message).help("add it, or set the mode of single routes"));
     }
 }
 

@@ -1,10 +1,10 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys` and `/revocations`, for those who run the
-//! gateway.
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys`, `/report`, `/explain` and `/revocations`,
+//! for those who run the gateway.
 //!
 //! It has a thread and a runtime of its own, so that looking doesn't disturb, and so that it still answers when every
-//! worker is busy. `POST /revocations` revokes, nothing else changes anything. It asks nobody who they are, so what
-//! comes from a page in an operator's browser is refused: such a request has an `Origin`, or cannot say that it is JSON
-//! (Fetch §2.2.2, §3.2).
+//! worker is busy. `POST /revocations` revokes, nothing else changes anything. It asks nobody who they are, so a `POST`
+//! that comes from a page in an operator's browser is refused: such a request has an `Origin`, or cannot say that it is
+//! JSON (Fetch §2.2.2, §3.2).
 
 use std::{io, net::TcpListener as StdListener, sync::Arc};
 
@@ -15,26 +15,30 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     drain::{Phase, reached},
+    explain::{self, Question},
     metrics::{Gauges, Scrape, WorkerMetrics},
+    report::Report,
     revocation_json,
     revoker::Kept,
     snapshot::Snapshot,
 };
 use crate::{
     authn::{KeySource, KeyStatus},
-    authz::Rule,
+    authz::{Mode, Policy, Rule},
     clock::Timestamp,
 };
 
 /// In bytes.
 const LARGEST_REVOCATION: usize = 16 << 10;
+/// In bytes: a token may have a mebibyte.
+const LARGEST_QUESTION: usize = 2 << 20;
 
 /// What the admin listener shows.
 #[derive(Clone)]
@@ -58,6 +62,8 @@ impl Admin {
                 .route("/metrics", get(metrics))
                 .route("/routes", get(routes))
                 .route("/keys", get(keys))
+                .route("/report", get(report))
+                .route("/explain", post(explain).layer(DefaultBodyLimit::max(LARGEST_QUESTION)))
                 .route("/revocations", get(revocations).post(revoke).layer(DefaultBodyLimit::max(LARGEST_REVOCATION)))
                 .with_state(self);
             tokio::select! {
@@ -73,9 +79,19 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
         Phase::Serving => {
             let snapshot = admin.snapshot.load();
             let (status, told) = ready_with_keys(&snapshot);
-            (status, told + &about_the_store(&snapshot))
+            (status, told + &about_the_store(&snapshot) + reported(&snapshot.policy))
         }
         Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
+    }
+}
+
+/// A gateway that lets through what it should refuse says so to whoever looks.
+fn reported(policy: &Policy) -> &'static str {
+    let is_reporting = |rule: &Arc<Rule>| rule.mode() == Mode::Report;
+    match policy.unmatched_mode() {
+        Mode::Report => "mode: report\n",
+        Mode::Enforce if policy.routes().rules().iter().any(is_reporting) => "mode: report, on some routes\n",
+        Mode::Enforce => "",
     }
 }
 
@@ -122,19 +138,46 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], scrape.render())
 }
 
+async fn report(State(admin): State<Admin>) -> Response {
+    let merged = Report::merged(admin.workers.iter().map(|worker| &worker.report));
+    json_answer(StatusCode::OK, &merged.show(admin.snapshot.load().policy.unmatched_mode()))
+}
+
 async fn revocations(State(admin): State<Admin>) -> Response {
     let revocations = admin.snapshot.load().revoker.revocations().list();
     let shown: Vec<Value> = revocations.iter().map(revocation_json::show).collect();
     json_answer(StatusCode::OK, &json!({ "count": shown.len(), "revocations": shown }))
 }
 
-async fn revoke(State(admin): State<Admin>, headers: HeaderMap, body: Bytes) -> Response {
-    let told = |status, detail: &str| json_answer(status, &json!({ "detail": detail }));
+async fn explain(State(admin): State<Admin>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Some(refusal) = refuse_pages(&headers) {
+        return refusal;
+    }
+    let snapshot = admin.snapshot.load_full();
+    match Question::read(&body) {
+        Ok(question) => json_answer(StatusCode::OK, &explain::explain(&snapshot, &question).await),
+        Err(mistake) => told(StatusCode::BAD_REQUEST, &mistake),
+    }
+}
+
+/// The answer to a `POST` that a page in a browser may have sent.
+fn refuse_pages(headers: &HeaderMap) -> Option<Response> {
     if headers.contains_key(header::ORIGIN) {
-        return told(StatusCode::FORBIDDEN, "a page in a browser may not revoke");
+        return Some(told(StatusCode::FORBIDDEN, "this is not for pages in a browser"));
     }
     if headers.get(header::CONTENT_TYPE).is_none_or(|value| value != "application/json") {
-        return told(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body has to be application/json");
+        return Some(told(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body has to be application/json"));
+    }
+    None
+}
+
+fn told(status: StatusCode, detail: &str) -> Response {
+    json_answer(status, &json!({ "detail": detail }))
+}
+
+async fn revoke(State(admin): State<Admin>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Some(refusal) = refuse_pages(&headers) {
+        return refusal;
     }
     let snapshot = admin.snapshot.load_full();
     let revocation = match revocation_json::read(&body, snapshot.clock.now()) {
@@ -209,6 +252,7 @@ fn describe(rule: &Rule, snapshot: &Snapshot) -> Value {
         "methods": methods,
         "path": path,
         "access": rule.access().as_str(),
+        "mode": rule.mode().as_str(),
         "permissions": rule.requirement().names().collect::<Vec<_>>(),
         "owner": rule.ownership(),
         "upstream": snapshot.upstreams.get(rule.upstream()).map(|upstream| &upstream.name),

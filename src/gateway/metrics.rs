@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use super::report::Report;
 use crate::{
     authn::{CacheStats, KeySource},
     clock::Timestamp,
@@ -39,6 +40,10 @@ pub struct WorkerMetrics {
     panics: AtomicU64,
     /// By [`InvalidToken::code`], a closed set. Only a refusal takes this lock, and only a scrape contends for it.
     invalid_tokens: Mutex<Vec<(&'static str, u64)>>,
+    /// Preflights of origins that are allowed, and of others.
+    preflights: [AtomicU64; 2],
+    /// What report mode has let through.
+    pub(super) report: Report,
 }
 
 /// What all workers share: the ceilings are for them together.
@@ -80,6 +85,12 @@ impl WorkerMetrics {
             self.invalid_token(cause);
         }
         self.took(elapsed);
+    }
+
+    /// A preflight was answered.
+    pub(super) fn preflight(&self, allowed: bool) {
+        let [yes, no] = &self.preflights;
+        add(if allowed { yes } else { no }, 1);
     }
 
     /// A request ended in a panic.
@@ -138,6 +149,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         family(out, "build_info", "gauge", "The version that runs.")?;
         writeln!(out, "bearergate_build_info{{version=\"{version}\"}} 1")?;
         self.write_requests(out)?;
+        self.write_would_refuse(out)?;
         self.write_durations(out)?;
         self.write_upstreams(out)?;
         self.write_keys(out)?;
@@ -187,6 +199,25 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         Ok(())
     }
 
+    fn write_would_refuse(&self, out: &mut String) -> std::fmt::Result {
+        family(
+            out,
+            "would_refuse_total",
+            "counter",
+            "Requests that report mode has let through, by route and reason.",
+        )?;
+        for (rule, reason, count) in Report::merged(self.workers.clone().map(|worker| &worker.report)).counts() {
+            let rule = escaped(rule);
+            writeln!(out, "bearergate_would_refuse_total{{route=\"{rule}\",reason=\"{reason}\"}} {count}")?;
+        }
+        family(out, "preflights_total", "counter", "Preflights of CORS, by whether their origin is allowed.")?;
+        for (at, outcome) in ["allowed", "other_origin"].into_iter().enumerate() {
+            let count = self.sum(|worker| worker.preflights.get(at).map_or(0, |cell| cell.load(Ordering::Relaxed)));
+            writeln!(out, "bearergate_preflights_total{{outcome=\"{outcome}\"}} {count}")?;
+        }
+        Ok(())
+    }
+
     fn write_durations(&self, out: &mut String) -> std::fmt::Result {
         let name = "request_duration_seconds";
         family(out, name, "histogram", "From a request's head to the head of its answer.")?;
@@ -206,7 +237,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
     fn write_upstreams(&self, out: &mut String) -> std::fmt::Result {
         family(out, "upstream_errors_total", "counter", "What went wrong with an upstream.")?;
         for upstream in &self.upstreams {
-            let name = upstream.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let name = escaped(&upstream.name);
             for kind in Counter::ALL {
                 let (kind, count) = (kind.as_str(), upstream.counters.get(kind));
                 writeln!(out, "bearergate_upstream_errors_total{{upstream=\"{name}\",kind=\"{kind}\"}} {count}")?;
@@ -286,6 +317,11 @@ impl<W> Scrape<'_, W> {
         family(out, "revocations_not_kept", "gauge", "Revocations in force that the store has not taken yet.")?;
         writeln!(out, "bearergate_revocations_not_kept {waiting}")
     }
+}
+
+/// A label's value.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn family(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {

@@ -7,15 +7,19 @@
 pub mod admin;
 mod body;
 mod connection;
+pub mod cors;
 mod descriptors;
 pub mod drain;
 pub mod echo;
+pub mod explain;
 mod head;
 pub mod keys;
 mod listener;
 pub mod metrics;
 pub mod prepare;
 pub mod published;
+mod report;
+mod request_log;
 pub mod revocation_json;
 pub mod revoker;
 pub mod run;
@@ -24,6 +28,7 @@ pub mod snapshot;
 mod stack;
 mod worker;
 
+pub use cors::Cors;
 pub use echo::Echo;
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use published::Published;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Echo, Published, Revoker, Settings, Snapshot,
+    Cors, Echo, Published, Revoker, Settings, Snapshot,
     keys::{self, KeysError},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         revocation::StoreError,
     },
     authz::{
-        OwnershipSource, Policy, RouteError, Routes,
+        Mode, OwnershipSource, Policy, RouteError, Routes,
         ownership::{Changes, Lookups, Owners, OwnersSettings},
     },
     clock::Clock,
@@ -94,6 +94,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         revoker: Arc::new(revoker),
         published,
         policy: Arc::new(policy),
+        cors: config.cors.clone().map(Cors::new).map(Arc::new),
         contract: Arc::new(contract),
         managed: ManagedHeaders::new(names, authorization),
         upstreams,
@@ -117,7 +118,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
 }
 
 /// The policy, and the questions of each ownership that somebody has to be asked for.
-fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy, Vec<(OwnershipSettings, Lookups)>) {
+pub(crate) fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy, Vec<(OwnershipSettings, Lookups)>) {
     let mut lookups = Vec::new();
     let source = |settings: &OwnershipSettings| match &settings.source {
         OwnerSource::Claim(claim) => OwnershipSource::Claim(claim.clone()),
@@ -130,7 +131,12 @@ fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy, Vec<(Owner
     };
     let sources = config.ownerships.iter().map(source).collect();
     let changes = config.ownerships.iter().enumerate().flat_map(|(at, settings)| settings.changes(at));
-    (Policy::new(routes, sources, Changes::new(changes.collect())), lookups)
+    let policy = Policy::new(routes, sources, Changes::new(changes.collect()));
+    let policy = match config.mode {
+        Mode::Enforce => policy,
+        Mode::Report => policy.report_unmatched(config.default_upstream()),
+    };
+    (policy, lookups)
 }
 
 /// The keys of an issuer, or the means to ask it; `first` is dropped when keys have come, or could not be fetched at once.

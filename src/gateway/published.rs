@@ -94,7 +94,7 @@ impl Published {
 
     /// The answer, if the request is for the document.
     pub(super) fn answer<B>(&self, request: &Request<B>) -> Option<Response<Bytes>> {
-        if request.uri().path() != PATH || ![Method::GET, Method::HEAD].contains(request.method()) {
+        if !is_asked_for(request.method(), request.uri().path()) {
             return None;
         }
         let document = self.document.load();
@@ -110,6 +110,11 @@ impl Published {
         }
         Some(response)
     }
+}
+
+/// Whether this is a request for the document.
+pub(super) fn is_asked_for(method: &Method, path: &str) -> bool {
+    path == PATH && [Method::GET, Method::HEAD].contains(method)
 }
 
 /// Whether a tag of `If-None-Match` is this one, by weak comparison (RFC 9110 §8.8.3.2).

@@ -4,7 +4,7 @@
 //! no contract has words for.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -16,17 +16,25 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode, header::ORIGIN};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{body::Answer, connection::Connection, head, metrics::WorkerMetrics, snapshot::Snapshot};
+use super::{
+    body::Answer,
+    connection::Connection,
+    head,
+    metrics::WorkerMetrics,
+    report::Example,
+    request_log::{Ids, Known, RequestLog},
+    snapshot::Snapshot,
+};
 use crate::{
     authn::{AuthnError, Awaited, Principal},
     authz::{Access, Denial, Match, OwnerAwaited, Permit},
     contract::Facts,
     proxy::{Body, Context, Upstreams, forward, upload::discard},
-    rejection::{Reason, Rejection},
+    rejection::Rejection,
 };
 
 /// When a client that found the gateway too busy should come again.
@@ -53,32 +61,57 @@ impl Current {
     }
 }
 
-/// A request that is refused: why, and by which rule if one was found.
+/// A request that is refused: why, by which rule if one was found, and whose token it has as far as that is known.
 struct Refusal {
     rejection: Rejection,
     rule: Option<Rc<str>>,
+    issuer: Option<Arc<str>>,
+    /// Lets it through all the same, because the rule only reports.
+    overruled: Option<Box<Permit>>,
     /// After this it is worth looking at the request again.
-    wait: Option<Wait>,
+    wait: Option<Box<Wait>>,
 }
 
 /// What a request may have to wait for.
-enum Wait {
+pub(super) enum Wait {
     /// The token's issuer is asked: for new keys, or about the token.
     Issuer(Awaited),
     /// Somebody is asked whose the resource is.
     Owner(OwnerAwaited),
 }
 
+impl Wait {
+    /// `None`: waiting would not help.
+    pub(super) fn for_issuer(error: &AuthnError) -> Option<Self> {
+        if let AuthnError::Awaited { awaited, .. } = error { Some(Self::Issuer(awaited.clone())) } else { None }
+    }
+
+    /// `None`: waiting would not help.
+    pub(super) fn for_owner(denial: &Denial) -> Option<Self> {
+        if let Denial::OwnerAwaited(awaited) = denial { Some(Self::Owner(awaited.clone())) } else { None }
+    }
+}
+
 /// What a request has waited for: for each thing once, so that two slow parties cannot keep it for ever.
 #[derive(Default)]
-struct Waited {
+pub(super) struct Waited {
     issuer: Option<Awaited>,
     owner: Option<OwnerAwaited>,
 }
 
 impl Waited {
+    /// The token's issuer, if that has been waited for.
+    pub(super) const fn issuer(&self) -> Option<&Awaited> {
+        self.issuer.as_ref()
+    }
+
+    /// Whose the resource is, if that has been waited for.
+    pub(super) const fn owner(&self) -> Option<&OwnerAwaited> {
+        self.owner.as_ref()
+    }
+
     /// Waits, unless that has been done.
-    async fn add(&mut self, wait: Wait) -> bool {
+    pub(super) async fn add(&mut self, wait: Wait) -> bool {
         match wait {
             Wait::Issuer(mut awaited) if self.issuer.is_none() => {
                 (&mut awaited).await;
@@ -96,7 +129,13 @@ impl Waited {
 
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
-        Self { rejection, rule: None, wait: None }
+        Self { rejection, rule: None, issuer: None, overruled: None, wait: None }
+    }
+}
+
+impl Refusal {
+    fn known(&self) -> Known<'_> {
+        Known { rule: self.rule.as_deref(), issuer: self.issuer.as_deref() }
     }
 }
 
@@ -123,33 +162,98 @@ impl Stack {
         let started = Instant::now();
         let current = self.current();
         let (in_flight, admitted) = connection.begin(current.snapshot.limits.requests);
-        let (method, target) = (request.method().clone(), request.uri().clone());
+        let log = RequestLog::new(&request, &connection.peer, &self.ids);
+        let cors = current.snapshot.cors.as_deref();
+        let reader = cors.and_then(|cors| cors.reader(request.headers()));
 
-        if admitted && let Some(response) = publish(&request, &current.snapshot) {
+        if admitted && let Some(response) = self.preflight(&request, &current.snapshot) {
             discard(request);
             self.metrics.answered(started.elapsed());
-            return response.map(|body| Answer::new(Body::from(body), in_flight));
+            return response.map(|()| Answer::new(Body::Empty, in_flight));
         }
-        let answered = if admitted {
-            pass(request, connection, &current).await
+        let answered = if admitted && let Some(response) = publish(&request, &current.snapshot) {
+            discard(request);
+            self.metrics.answered(started.elapsed());
+            Ok(response.map(Body::from))
+        } else if admitted {
+            let answered = self.pass(request, connection, &current, &log).await;
+            answered.inspect(|_| self.metrics.forwarded(started.elapsed()))
         } else {
             discard(request);
             Err(Rejection::Overloaded { retry_after: TRY_AGAIN }.into())
         };
-        let response = match answered {
-            Ok(response) => {
-                self.metrics.forwarded(started.elapsed());
-                response
-            }
-            Err(Refusal { rejection, rule, wait: _ }) => {
-                self.metrics.refused(&rejection, started.elapsed());
-                let id = self.ids.next();
-                log(&rejection, rule.as_deref(), &method, target.path(), &id);
-                let facts = Facts { path: target.path(), request_id: &id, clock: &current.snapshot.clock };
-                current.snapshot.contract.render(&rejection, &facts).map(Body::from)
+        let mut response = answered.unwrap_or_else(|refusal| {
+            self.metrics.refused(&refusal.rejection, started.elapsed());
+            log.refused(&refusal.rejection, refusal.known());
+            let facts = Facts { path: log.path(), request_id: log.id(), clock: &current.snapshot.clock };
+            current.snapshot.contract.render(&refusal.rejection, &facts).map(Body::from)
+        });
+        if let Some(cors) = cors {
+            cors.write(reader, response.headers_mut());
+        }
+        response.map(|body| Answer::new(body, in_flight))
+    }
+
+    /// The answer to a preflight, if the request is one and [`Cors`](super::Cors) is configured.
+    fn preflight<B>(&self, request: &Request<B>, snapshot: &Snapshot) -> Option<Response<()>> {
+        let cors = snapshot.cors.as_deref()?;
+        let preflight = cors.preflight(request)?;
+        // A request with two meanings is refused like any other.
+        head::check(request, &snapshot.limits).ok()?;
+        snapshot.policy.find(&preflight.method, request.uri().path()).ok()?;
+        self.metrics.preflight(preflight.allowed.is_some());
+        if preflight.allowed.is_none() {
+            tracing::debug!(origin = ?request.headers().get(ORIGIN), "a preflight of an origin that is not allowed");
+        }
+        Some(cors.answer(preflight))
+    }
+
+    /// Checks, and forwards what passed.
+    async fn pass(
+        &self,
+        request: Request<Incoming>,
+        connection: &Rc<Connection>,
+        current: &Current,
+        log: &RequestLog<'_>,
+    ) -> Result<Response<Body>, Refusal> {
+        let snapshot = &*current.snapshot;
+        let decided = decide_waiting(&request, snapshot).await;
+        let permit = match decided.or_else(|refusal| self.overrule(refusal, log, snapshot)) {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                discard(request);
+                return Err(refusal);
             }
         };
-        response.map(|body| Answer::new(body, in_flight))
+        let (rule, principal) = (Arc::clone(permit.rule()), permit.principal().cloned());
+        let context = Context {
+            peer: &connection.peer,
+            upstreams: &current.upstreams,
+            managed: &snapshot.managed,
+            body_bytes: snapshot.limits.body_bytes,
+            stall_limit: snapshot.limits.idle_timeout,
+        };
+        forward(permit, request, &context).await.map_err(|rejection| Refusal {
+            rule: Some(rule.name().into()),
+            issuer: principal.map(|principal| principal.issuer().into()),
+            ..rejection.into()
+        })
+    }
+
+    /// Lets through what only is reported, and records it.
+    fn overrule(&self, mut refusal: Refusal, log: &RequestLog<'_>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
+        let Some(permit) = refusal.overruled.take() else { return Err(refusal) };
+        log.would_refuse(&refusal.rejection, refusal.known());
+        let example = Example {
+            at: snapshot.clock.now(),
+            method: log.method().clone(),
+            path: log.path().to_owned(),
+            cause: refusal.rejection.to_string(),
+            issuer: refusal.issuer.as_deref().map(str::to_owned),
+            request_id: log.id().to_owned(),
+        };
+        self.metrics.report.record(permit.rule().name(), refusal.rejection.reason(), example);
+        Ok(*permit)
     }
 
     /// The snapshot that this request is answered from, from its first check to its last.
@@ -181,64 +285,37 @@ fn publish<B>(request: &Request<B>, snapshot: &Snapshot) -> Option<Response<Byte
     head::check(request, &snapshot.limits).is_ok().then_some(response)
 }
 
-/// Checks, and forwards what passed.
-async fn pass(
-    request: Request<Incoming>,
-    connection: &Rc<Connection>,
-    current: &Current,
-) -> Result<Response<Body>, Refusal> {
-    let snapshot = &*current.snapshot;
-    let permit = match decide_waiting(&request, snapshot).await {
-        Ok(permit) => permit,
-        Err(refusal) => {
-            discard(request);
-            return Err(refusal);
-        }
-    };
-    let rule = Arc::clone(permit.rule());
-    let context = Context {
-        peer: &connection.peer,
-        upstreams: &current.upstreams,
-        managed: &snapshot.managed,
-        body_bytes: snapshot.limits.body_bytes,
-        stall_limit: snapshot.limits.idle_timeout,
-    };
-    forward(permit, request, &context).await.map_err(|rejection| Refusal {
-        rejection,
-        rule: Some(rule.name().into()),
-        wait: None,
-    })
-}
-
 /// Decides, and once more for each thing that is worth waiting for.
 async fn decide_waiting<B>(request: &Request<B>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
     let mut waited = Waited::default();
     loop {
         let mut decided = decide(request, snapshot, &waited);
         let Some(wait) = decided.as_mut().err().and_then(|refusal| refusal.wait.take()) else { return decided };
-        if !waited.add(wait).await {
+        if !waited.add(*wait).await {
             return decided;
         }
     }
 }
 
-/// Head, route, token, policy: in this order.
+/// Head, route, token, policy: in this order. What fails behind the route is the caller's affair, not the request's, and
+/// can be overruled.
 fn decide<B>(request: &Request<B>, snapshot: &Snapshot, waited: &Waited) -> Result<Permit, Refusal> {
     head::check(request, &snapshot.limits)?;
-    let policy = &snapshot.policy;
-    let found = policy.find(request.method(), request.uri().path()).map_err(Rejection::from)?;
-    let refuse = |rejection, wait| {
+    let (policy, method) = (&snapshot.policy, request.method());
+    let found = policy.find(method, request.uri().path()).map_err(Rejection::from)?;
+    let refuse = |rejection, issuer, principal, wait: Option<Wait>| {
         let rule = found.as_ref().map(|found| found.rule().name().into());
-        Refusal { rejection, rule, wait }
+        let overruled = policy.overrule(found.as_ref(), method, principal);
+        Refusal { rejection, rule, issuer, overruled: overruled.map(Box::new), wait: wait.map(Box::new) }
     };
-    let principal =
-        authenticate(request.headers(), found.as_ref(), snapshot, waited.issuer.as_ref()).map_err(|error| {
-            let wait = if let AuthnError::Awaited { awaited, .. } = &error { Some(awaited.clone()) } else { None };
-            refuse(error.into(), wait.map(Wait::Issuer))
-        })?;
-    policy.permit(found.as_ref(), request.method(), principal, waited.owner.as_ref()).map_err(|denial| {
-        let wait = if let Denial::OwnerAwaited(awaited) = &denial { Some(awaited.clone()) } else { None };
-        refuse(denial.into(), wait.map(Wait::Owner))
+    let principal = authenticate(request.headers(), found.as_ref(), snapshot, waited.issuer()).map_err(|error| {
+        let (wait, issuer) = (Wait::for_issuer(&error), snapshot.authenticator.issuer_named_by(request.headers()));
+        refuse(error.into(), issuer, None, wait)
+    })?;
+    policy.permit(found.as_ref(), method, principal.clone(), waited.owner()).map_err(|denial| {
+        let wait = Wait::for_owner(&denial);
+        let issuer = principal.as_ref().map(|principal| principal.issuer().into());
+        refuse(denial.into(), issuer, principal, wait)
     })
 }
 
@@ -261,46 +338,5 @@ fn authenticate(
             Err(AuthnError::NotAuthenticated) => Ok(None),
             known => known.map(Some),
         },
-    }
-}
-
-/// The one line that tells of a refusal. The query may hold secrets, and is not shown.
-fn log(rejection: &Rejection, rule: Option<&str>, method: &http::Method, path: &str, request_id: &str) {
-    let reason = rejection.reason();
-    let rule = rule.unwrap_or("-");
-    match reason {
-        Reason::KeysUnavailable | Reason::Overloaded | Reason::UpstreamUnreachable | Reason::UpstreamTimeout => {
-            tracing::warn!(%reason, cause = %rejection, rule, %method, path, request_id, "refused");
-        }
-        Reason::NotAuthenticated
-        | Reason::TokenExpired
-        | Reason::InvalidToken
-        | Reason::PermissionMissing
-        | Reason::NotOwner
-        | Reason::NoRoute
-        | Reason::BadRequest
-        | Reason::TooLarge
-        | Reason::RateLimited => {
-            tracing::info!(%reason, cause = %rejection, rule, %method, path, request_id, "refused");
-        }
-    }
-}
-
-/// Names for requests: unique in a log, and nothing more.
-struct Ids {
-    start: u64,
-    worker: usize,
-    count: Cell<u64>,
-}
-
-impl Ids {
-    fn new(worker: usize, snapshot: &Snapshot) -> Self {
-        Self { start: snapshot.clock.now().as_millis(), worker, count: Cell::new(0) }
-    }
-
-    fn next(&self) -> String {
-        let count = self.count.get().wrapping_add(1);
-        self.count.set(count);
-        format!("{:x}-{:x}-{count:x}", self.start, self.worker)
     }
 }

@@ -43,7 +43,9 @@ impl Peer {
         self.address
     }
 
-    pub(super) const fn is_trusted(&self) -> bool {
+    /// Whether its word about earlier hops counts.
+    #[must_use]
+    pub const fn is_trusted(&self) -> bool {
         self.trusted
     }
 }

@@ -38,7 +38,9 @@ impl ManagedHeaders {
         self.names.iter().any(|managed| is_alias(managed.as_str(), name.as_str()))
     }
 
-    pub(super) fn strips_authorization(&self) -> bool {
+    /// Whether the upstream doesn't see the client's `Authorization`.
+    #[must_use]
+    pub fn strips_authorization(&self) -> bool {
         self.authorization == AuthorizationHeader::Strip
     }
 }

@@ -35,7 +35,7 @@ fn the_routes_are_shown() {
     let gateway = Gateway::before(&Upstream::ok());
     let routes: Value = serde_json::from_slice(&gateway.admin().get("/routes").body).unwrap();
     let first = json!({
-        "methods": "*", "path": "/**", "access": "token", "permissions": [], "owner": null, "upstream": "default",
+        "methods": "*", "path": "/**", "access": "token", "mode": "enforce", "permissions": [], "owner": null, "upstream": "default",
     });
     assert_eq!(routes[0], first);
     assert_eq!(routes.as_array().unwrap().len(), 3);

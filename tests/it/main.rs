@@ -9,12 +9,15 @@ mod bodies;
 mod cli;
 mod connections;
 mod contracts;
+mod cors;
 mod drain;
+mod explain;
 mod forwarding;
 mod http_2;
 mod issuers;
 mod keys;
 mod path;
+mod report;
 #[cfg(feature = "sqlite")]
 mod revocation;
 mod smuggling;

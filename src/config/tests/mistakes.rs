@@ -123,8 +123,7 @@ cache = "10s"
     assert_mistakes(
         text,
         &[
-            ("`mode` = \"report\" is not yet supported", "gateway.toml:1:8"),
-            ("`cors` is not yet supported", "gateway.toml:3:2"),
+            ("`cors.origins` is an empty list", "gateway.toml:4:11"),
             ("`accounts` is not yet supported", "gateway.toml:5:2"),
             ("`listen.tls` is not yet supported", "gateway.toml:8:1"),
             ("`upstream.default.health_check` is not yet supported", "gateway.toml:11:1"),

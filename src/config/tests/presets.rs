@@ -157,7 +157,7 @@ fn a_presets_paths_are_relative_to_it() {
 
 #[test]
 fn a_mistake_in_a_preset_names_the_presets_file() {
-    let folder = folder("preset = 'homsai'\n[limits]\nrequests = 0\nheders = 1\n[cors]\n[x\n");
+    let folder = folder("preset = 'homsai'\n[limits]\nrequests = 0\nheders = 1\n[cors]\norigins = []\n[x\n");
     let rendered = read_in(folder.path(), &format!("preset = './own.toml'\nmode = 1\n{ECHO}")).unwrap_err();
     let own = folder.path().join("./own.toml").display().to_string();
     for (message, place) in [
@@ -165,8 +165,8 @@ fn a_mistake_in_a_preset_names_the_presets_file() {
         ("a preset cannot have a preset", format!("{own}:1:1")),
         ("`limits.requests` must be between 1 and 10000000, not 0", format!("{own}:3:12")),
         ("unknown key `heders` in `limits`", format!("{own}:4:1")),
-        ("`cors` is not yet supported", format!("{own}:5:2")),
-        ("unclosed table, expected `]`", format!("{own}:6:3")),
+        ("`cors.origins` is an empty list", format!("{own}:6:11")),
+        ("unclosed table, expected `]`", format!("{own}:7:3")),
     ] {
         assert!(rendered.contains(&format!("error: {message}\n --> {place}\n")), "{message} {place}\n{rendered}");
     }

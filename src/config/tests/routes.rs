@@ -1,6 +1,6 @@
-use super::{OPEN, assert_mistakes, config, mistakes};
+use super::{OPEN, assert_mistakes, config, mistakes, read};
 use crate::{
-    authz::{Access, PathExceptions},
+    authz::{Access, Mode, PathExceptions},
     config::{OwnerSource, OwnershipSettings},
     jwt::ClaimPath,
 };
@@ -139,4 +139,32 @@ fn wrong_values_are_told_one_by_one() {
             ("unknown key `varable` in `ownership.b`", "gateway.toml:18:1"),
         ],
     );
+}
+
+#[test]
+fn a_mode_is_the_gateways_unless_the_route_has_its_own() {
+    let lines = "[[route]]\nmatch = 'GET /a'\n[[route]]\nmatch = 'GET /b'\nmode = 'enforce'\n\
+                 [[route]]\nmatch = 'GET /c'\nmode = 'report'";
+    let modes = |text: &str| {
+        let loaded = read(text).unwrap();
+        let warned = loaded.warnings.render(false).contains("report mode");
+        (loaded.config.mode, loaded.config.routes.iter().map(|route| route.mode).collect::<Vec<_>>(), warned)
+    };
+    let (enforce, report) = (Mode::Enforce, Mode::Report);
+    assert_eq!(modes(&with(lines)), (enforce, vec![enforce, enforce, report], true));
+    assert_eq!(modes(&format!("mode = 'report'\n{}", with(lines))), (report, vec![report, enforce, report], true));
+    assert_eq!(modes(&format!("mode = 'report'\n{}", with(""))), (report, vec![report], true));
+    assert_eq!(modes(&with("")), (enforce, vec![enforce], false));
+}
+
+#[test]
+fn a_mode_that_means_nothing_is_a_mistake() {
+    let public = with("[[route]]\nmatch = 'GET /a'\naccess = 'public'\nmode = 'report'");
+    assert_mistakes(
+        &public,
+        &[("`route.mode` has no meaning here: a public route ignores the token", "gateway.toml:8:1")],
+    );
+    let nowhere = "mode = 'report'\nupstream.other.servers = 'builtin:echo'\nissuer.main.signing_keys = 'keys'\n\
+                   [[route]]\nmatch = 'GET /a'\nupstream = 'other'\n";
+    assert!(mistakes(nowhere).contains("where requests go that no route covers"), "{}", mistakes(nowhere));
 }

@@ -65,3 +65,58 @@ fn neither_a_good_token_nor_what_it_says_is_logged() {
         assert!(!ended.stderr.contains(secret), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn a_refusals_line_says_why_by_which_rule_and_whose_token_it_was() {
+    let folder = Folder::with_preset("homsai");
+    let gateway = Gateway::start(&folder, &[]);
+    let expired = folder.mint(&["--expired"]);
+    let poor = folder.mint(&["--subject", "a"]);
+    let good = folder.mint(&["--permission", "PLANTS READ"]);
+    let (body, signature) = good.rsplit_once('.').unwrap();
+    let forged = format!("{body}.{}", base64url([1; 64]));
+    assert_ne!(signature.len(), 0);
+    let mut client = Client::connect(address(&gateway));
+    // Twice: the second time it is known.
+    for token in [&expired, &expired, &poor, &forged] {
+        client.bear("GET", "/plants", token);
+    }
+    client.bear("GET", "/nothing", &good);
+    client.ask("GET", "/plants", None);
+    let own_id = "GET /plants HTTP/1.1\r\nHost: api\r\nX-Request-Id: 7\r\n\r\n";
+    client.send(own_id).response();
+    let ended = gateway.terminate();
+    let lines: Vec<Value> = ended.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let refused: Vec<&Value> = lines.iter().filter(|line| line["message"] == "refused").collect();
+    let told = |at: usize| (refused[at]["reason"].as_str().unwrap(), &refused[at]["rule"], &refused[at]["issuer"]);
+    let (rule, api) = (json!("GET /plants"), json!("api"));
+    assert_eq!(told(0), ("token_expired", &rule, &api));
+    assert_eq!(told(1), ("token_expired", &rule, &api));
+    assert_eq!(told(2), ("permission_missing", &rule, &api));
+    assert_eq!(told(3), ("invalid_token", &rule, &api));
+    assert_eq!(told(4), ("no_route", &json!("-"), &api));
+    assert_eq!(told(5), ("not_authenticated", &rule, &Value::Null));
+    let ids: std::collections::BTreeSet<&str> =
+        refused.iter().map(|line| line["request_id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 7, "each has its own");
+    assert!(!ids.contains("7"), "a stranger does not choose it");
+}
+
+#[test]
+fn a_trusted_proxys_request_id_is_taken_over_if_it_is_one() {
+    let folder = Folder::with(
+        "[listen]\naddress = \"127.0.0.1:0\"\ntrusted_proxies = [\"127.0.0.1\"]\nworkers = 1\n[admin]\nenabled = false\n\
+         [upstream.default]\nservers = [\"builtin:echo\"]\n[issuer.main]\nsigning_keys = \"keys\"\n\
+         [dialect]\nnot_authenticated = { status = 401, body = { id = \"$request_id\" } }\n",
+    );
+    let gateway = Gateway::start(&folder, &[]);
+    let mut client = Client::connect(address(&gateway));
+    let long = "x".repeat(129);
+    for (given, taken) in [("req-1/2:a", true), ("a b", false), ("", false), ("\"", false), (&long, false)] {
+        let request = format!("GET /a HTTP/1.1\r\nHost: api\r\nX-Request-Id: {given}\r\n\r\n");
+        let answer: Value = serde_json::from_slice(&client.send(request).response().body).unwrap();
+        assert_eq!(answer["id"] == given, taken, "{given}: {answer}");
+    }
+    let ended = gateway.terminate();
+    assert!(ended.stderr.contains("\"request_id\":\"req-1/2:a\""), "{}", ended.stderr);
+}

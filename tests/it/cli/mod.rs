@@ -1,6 +1,7 @@
 //! The command line from outside: the real program, its output and how it ends.
 
 mod configuration;
+mod explain;
 mod gateway;
 mod jws;
 mod log;

@@ -96,7 +96,7 @@ fn a_revoked_token_is_explained_as_revoked_and_looking_makes_and_changes_nothing
     let store = std::fs::read(folder.path().join("state.db")).unwrap();
     let [revoked, good] = tokens.each_ref().map(|token| inspect(&folder, token));
     assert_eq!((revoked.code, good.code), (1, 0), "{revoked:?} {good:?}");
-    assert_eq!(line(&revoked.stdout, "revocation"), "revocation        failed       the store says that it is revoked");
+    assert_eq!(line(&revoked.stdout, "revocation"), "revocation        failed       the token is revoked");
     assert!(revoked.stdout.contains("The gateway refuses this token: invalid_token"), "{}", revoked.stdout);
     assert_eq!(line(&good.stdout, "revocation"), "revocation        passed");
     assert_eq!(sorted(&folder), names);
@@ -122,7 +122,7 @@ fn whether_a_token_is_revoked_is_not_guessed_where_the_store_cannot_be_read() {
         let ended = inspect(&folder, &token);
         assert_eq!(ended.code, 1, "{ended:?}");
         assert!(
-            line(&ended.stdout, "revocation").starts_with("revocation        unknown      the store: "),
+            line(&ended.stdout, "revocation").starts_with("revocation        not known    the store: "),
             "{ended:?}"
         );
         assert!(ended.stdout.contains("Nobody can tell whether the gateway accepts this token"), "{ended:?}");

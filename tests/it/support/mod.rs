@@ -113,6 +113,7 @@ impl Setup {
             published: None,
             authenticator: Arc::new(authenticator),
             policy: Arc::new(Policy::new(routes, Vec::new(), Changes::default())),
+            cors: None,
             contract: Arc::new(Contract::new(Dialect::default())),
             managed: ManagedHeaders::new(
                 IDENTITY.map(|(name, _)| HeaderName::from_static(name)).to_vec(),

@@ -1,0 +1,110 @@
+//! The one line that is written of a request that is refused, or would be.
+//!
+//! It has the reason, the cause, the rule and the issuer as far as they are known, method, path and the request's id,
+//! which is in the answer too if the contract has `$request_id`. The query may hold secrets, and is not shown.
+//!
+//! The id is the gateway's own: a client's could be anything, and the same for many requests. Only what a trusted proxy
+//! sends as `X-Request-Id` is taken over, if it is 1 to 128 letters, digits and `-_.:/+=@~`.
+
+use std::cell::{Cell, OnceCell};
+
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
+
+use super::snapshot::Snapshot;
+use crate::{
+    proxy::Peer,
+    rejection::{Reason, Rejection},
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const LONGEST_ID: usize = 128;
+
+/// What has to be known of a request when it is gone.
+pub(super) struct RequestLog<'a> {
+    ids: &'a Ids,
+    given: Option<HeaderValue>,
+    id: OnceCell<String>,
+    method: Method,
+    target: Uri,
+}
+
+/// What is known of the one that is refused, beside the cause.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) rule: Option<&'a str>,
+    /// The issuer's name in the configuration.
+    pub(super) issuer: Option<&'a str>,
+}
+
+impl<'a> RequestLog<'a> {
+    pub(super) fn new<B>(request: &Request<B>, peer: &Peer, ids: &'a Ids) -> Self {
+        let given = if peer.is_trusted() { request.headers().get(REQUEST_ID) } else { None };
+        let given = given.filter(|given| is_id(given)).cloned();
+        Self { ids, given, id: OnceCell::new(), method: request.method().clone(), target: request.uri().clone() }
+    }
+
+    pub(super) const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(super) fn path(&self) -> &str {
+        self.target.path()
+    }
+
+    /// The same whenever it is asked for.
+    pub(super) fn id(&self) -> &str {
+        let given = || self.given.as_ref().and_then(|given| given.to_str().ok()).map(str::to_owned);
+        self.id.get_or_init(|| given().unwrap_or_else(|| self.ids.next()))
+    }
+
+    pub(super) fn refused(&self, rejection: &Rejection, known: Known<'_>) {
+        let (reason, rule, issuer) = (rejection.reason(), known.rule.unwrap_or("-"), known.issuer);
+        let (method, path, request_id) = (&self.method, self.path(), self.id());
+        match reason {
+            Reason::KeysUnavailable | Reason::Overloaded | Reason::UpstreamUnreachable | Reason::UpstreamTimeout => {
+                tracing::warn!(%reason, cause = %rejection, rule, issuer, %method, path, request_id, "refused");
+            }
+            Reason::NotAuthenticated
+            | Reason::TokenExpired
+            | Reason::InvalidToken
+            | Reason::PermissionMissing
+            | Reason::NotOwner
+            | Reason::NoRoute
+            | Reason::BadRequest
+            | Reason::TooLarge
+            | Reason::RateLimited => {
+                tracing::info!(%reason, cause = %rejection, rule, issuer, %method, path, request_id, "refused");
+            }
+        }
+    }
+
+    pub(super) fn would_refuse(&self, rejection: &Rejection, known: Known<'_>) {
+        let (reason, rule, issuer) = (rejection.reason(), known.rule.unwrap_or("-"), known.issuer);
+        let (method, path, request_id) = (&self.method, self.path(), self.id());
+        tracing::info!(%reason, cause = %rejection, rule, issuer, %method, path, request_id, "would refuse");
+    }
+}
+
+fn is_id(given: &HeaderValue) -> bool {
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(byte);
+    (1..=LONGEST_ID).contains(&given.len()) && given.as_bytes().iter().all(fits)
+}
+
+/// Names for requests: unique in a log, and nothing more.
+pub(super) struct Ids {
+    start: u64,
+    worker: usize,
+    count: Cell<u64>,
+}
+
+impl Ids {
+    pub(super) fn new(worker: usize, snapshot: &Snapshot) -> Self {
+        Self { start: snapshot.clock.now().as_millis(), worker, count: Cell::new(0) }
+    }
+
+    fn next(&self) -> String {
+        let count = self.count.get().wrapping_add(1);
+        self.count.set(count);
+        format!("{:x}-{:x}-{count:x}", self.start, self.worker)
+    }
+}
