@@ -77,7 +77,7 @@ impl Config {
         let mut reader = Reader::document(table, context);
         reader.entry("preset");
         reader.read("mode", mode);
-        let store = store::read(&mut reader);
+        let store = store::read(&mut reader, "store");
         reader.unsupported(&["cors", "accounts"]);
         let listen = Listen::read(reader.table("listen"));
         let limits = Limits::read(reader.table("limits"));

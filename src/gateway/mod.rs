@@ -14,6 +14,7 @@ mod head;
 pub mod keys;
 mod listener;
 pub mod metrics;
+pub mod ownership;
 pub mod prepare;
 pub mod published;
 pub mod revocation_json;
@@ -25,6 +26,7 @@ mod stack;
 mod worker;
 
 pub use echo::Echo;
+pub use ownership::Ownerships;
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use published::Published;
 pub use revoker::Revoker;

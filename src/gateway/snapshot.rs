@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{Published, Revoker};
+use super::{Ownerships, Published, Revoker};
 use crate::{
     authn::Authenticator,
     authz::Policy,
@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub published: Option<Arc<Published>>,
     /// Which rule covers a request, and whether the caller may pass.
     pub policy: Arc<Policy>,
+    /// Who answers whose a resource is, and keeps what goes through and changes that.
+    pub ownerships: Arc<Ownerships>,
     /// In whose words a request is refused.
     pub contract: Arc<Contract>,
     /// The names that only the gateway sets.

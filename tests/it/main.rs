@@ -13,6 +13,8 @@ mod drain;
 mod forwarding;
 mod http_2;
 mod keys;
+#[cfg(feature = "sqlite")]
+mod ownership;
 mod path;
 #[cfg(feature = "sqlite")]
 mod revocation;

@@ -16,7 +16,7 @@
 //! ```
 
 mod discovery;
-mod fetch;
+pub(crate) mod fetch;
 mod refresh;
 mod url;
 

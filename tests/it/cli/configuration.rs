@@ -264,7 +264,6 @@ fn what_is_not_built_is_refused_by_name() {
     for (table, line) in [
         ("[listen]", "tls = { cert = \"a\", key = \"b\" }"),
         ("[upstream.default]", "health_check = { path = \"/\" }"),
-        ("[ownership.plant]", "cache = \"1m\""),
         ("", "mode = \"report\""),
         ("", "cors = {}"),
         ("", "accounts = {}"),
