@@ -105,12 +105,12 @@ mod sqlite {
     /// After so many of SQLite's instructions it is looked whether the answer is still wanted.
     const INSTRUCTIONS: i32 = 1000;
 
-    pub(super) struct File(SqliteConnectOptions);
+    pub(super) struct File(Box<SqliteConnectOptions>);
 
     impl File {
         pub(super) fn new(path: &Path, limit: Duration) -> Self {
             let options = SqliteConnectOptions::new().filename(path).read_only(true).pragma("query_only", "on");
-            Self(options.busy_timeout(limit).disable_statement_logging())
+            Self(Box::new(options.busy_timeout(limit).disable_statement_logging()))
         }
 
         pub(super) async fn ask(&self, sql: &str, values: &[&str]) -> Result<bool, StoreError> {
@@ -214,7 +214,8 @@ mod postgres {
     }
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod tests {
     use sqlx::{ConnectOptions, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
     use tokio::time::timeout;

@@ -7,9 +7,7 @@ use crate::support::{Upstream, client::header, deployment::read};
 
 fn call(api: &Upstream, more: &str) -> String {
     let address = api.address;
-    format!(
-        "call = {{ url = 'http://{address}/internal/plants/{{id}}/owner', pointer = '/ownerId', timeout = '300ms', {more} }}"
-    )
+    format!("call = {{ url = 'http://{address}/internal/plants/{{id}}/owner', pointer = '/ownerId', {more} }}")
 }
 
 /// What it says is in the name of the plant.
@@ -32,10 +30,6 @@ fn api() -> Upstream {
             "object" => with_body("200 OK", r#"{"ownerId":{"id":"alice"}}"#),
             "large" => with_body("200 OK", &format!("{{\"x\":\"{}\",\"ownerId\":\"alice\"}}", "x".repeat(1 << 20))),
             "cut" => "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"ownerId\":\"alice\"".to_owned(),
-            "slow" => {
-                thread::sleep(Duration::from_millis(1000));
-                with_body("200 OK", r#"{"ownerId":"alice"}"#)
-            }
             _ => with_body("404 Not Found", r#"{"ownerId":"alice"}"#),
         };
         line.send(answer);
@@ -70,13 +64,22 @@ fn only_an_answer_that_names_the_caller_lets_in_and_one_that_cannot_be_read_is_a
         ("object", "alice", 503),
         ("large", "alice", 503),
         ("cut", "alice", 503),
-        ("slow", "alice", 503),
     ] {
         let answer = house.ask("GET", &format!("/plants/{plant}"), subject);
         assert_eq!(answer.status, expected, "{plant} {subject}");
         assert_eq!(answer.header("retry-after").is_some(), expected == 503, "{plant}");
     }
-    drop(api);
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_a_503() {
+    let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::ok());
+    let silent = super::upstream(|_, _, line| {
+        line.fill();
+    });
+    let mut house = House::new(&call(&silent, "timeout = '100ms'"), folder.path(), upstream.address);
+    assert_eq!(house.status("GET", "/plants/a", "alice"), 503);
+    assert_eq!(house.looked_up("failed"), Some(1));
 }
 
 #[test]

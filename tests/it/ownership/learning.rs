@@ -1,7 +1,7 @@
 //! The table: what the upstream's answers tell.
 
 use std::sync::{
-    Arc, Mutex,
+    Mutex,
     mpsc::{Sender, channel},
 };
 
@@ -276,10 +276,10 @@ fn many_who_ask_at_once_are_one_question_and_an_answer_has_its_time() {
 #[test]
 fn the_homsai_preset_learns_of_plants_and_an_imported_one_is_known() {
     let folder = tempfile::tempdir().unwrap();
-    let upstream = Arc::new(upstream(|method, _, line| {
+    let upstream = upstream(|method, _, line| {
         let body = r#"{"uuid":"7c9e6679-7425-40de-944b-e07fc1f90ae7","name":"roof"}"#;
         line.send(with_body(if method == "POST" { "201 Created" } else { "200 OK" }, body));
-    }));
+    });
     let text = "preset = 'homsai'\n[issuer.api]\nalgorithms = ['HS256']\nsecret = { env = 'KEY' }\n";
     let (gateway, _clock) = crate::support::deployment::deploy(text, folder.path(), upstream.address);
     let mut client = gateway.connect();

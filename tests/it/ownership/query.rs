@@ -11,7 +11,7 @@ const QUERY: &str = "cache = '0ms'
     query = { database = 'sqlite:legacy.db', sql = '''
         SELECT 1 FROM plants -- $nothing
         WHERE uuid = $resource AND owner = $subject;
-    ''', timeout = '300ms' }";
+    ''', timeout = '1s' }";
 
 async fn legacy(folder: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(folder.join("legacy.db")).create_if_missing(true);
