@@ -67,11 +67,11 @@ impl OwnerDatabase {
     /// When the database does not say.
     pub async fn owns(&self, record: &OwnershipRecord) -> Result<bool, StoreError> {
         let values: Vec<&str> = self.sql.variables().iter().map(|variable| value(*variable, record)).collect();
-        match &self.source {
+        match self.source {
             #[cfg(feature = "sqlite")]
-            Source::Sqlite(file) => file.ask(self.sql.text(), &values).await,
+            Source::Sqlite(ref file) => file.ask(self.sql.text(), &values).await,
             #[cfg(feature = "postgres")]
-            Source::Postgres(pool) => postgres::ask(pool, self.sql.text(), &values).await,
+            Source::Postgres(ref pool) => postgres::ask(pool, self.sql.text(), &values).await,
         }
     }
 }
