@@ -52,7 +52,8 @@ store::suite!(location(), #[ignore = "needs a PostgreSQL server"]);
 fn a_server_that_is_killed_holds_nothing_up_and_has_everything_once_it_is_back() {
     let clock = Clock::manual(NOW);
     let store = Store::open(&location()).unwrap();
-    let revoker = Revoker::start(store.clone(), Arc::new(Revocations::new(clock.clone())), clock).unwrap();
+    let revoker =
+        Revoker::start(store.clone(), Arc::new(Revocations::new(clock.clone())), Arc::default(), clock).unwrap();
     let (runtime, began) = (runtime(), tokio::time::Instant::now());
     let revoke = |id: &str| runtime.block_on(revoker.revoke(revocation(id))).unwrap();
     assert_eq!(revoke("before the fall"), Kept::InStore);

@@ -7,13 +7,17 @@ use std::{
 
 use http::{HeaderName, HeaderValue};
 
-use super::grants::{self, PermissionSet, Roles, Vocabulary};
+use super::{
+    grants::{self, PermissionSet, Roles, Vocabulary},
+    role_grants::{Granted, RoleGrants},
+};
 use crate::{
     clock::Timestamp,
     jwt::{ClaimPath, Claims, InvalidToken, Value},
 };
 
-/// Who is calling. A clone costs one reference count; all of it was computed when the token was verified.
+/// Who is calling. A clone costs one reference count; all of it was computed when the token was verified, and is again
+/// when the roles of its subject change.
 #[derive(Clone)]
 pub struct Principal(Arc<Inner>);
 
@@ -22,6 +26,7 @@ struct Inner {
     claims: Claims,
     subject: Option<Box<str>>,
     permissions: PermissionSet,
+    granted: Granted,
     identity: Box<[(HeaderName, HeaderValue)]>,
     /// The version of the revocations among which the token was not found.
     cleared: AtomicU64,
@@ -55,11 +60,13 @@ pub(super) struct Wanted {
 
 impl Principal {
     /// From claims whose signature and values have been checked.
-    pub(super) fn new(profile: &Arc<Profile>, claims: Claims) -> Result<Self, InvalidToken> {
-        let subject = claims.subject_text(&profile.subject)?.map(Box::from);
+    pub(super) fn new(profile: &Arc<Profile>, claims: Claims, grants: &RoleGrants) -> Result<Self, InvalidToken> {
+        let subject: Option<Box<str>> = claims.subject_text(&profile.subject)?.map(Box::from);
+        let granted = grants.of(&profile.issuer, subject.as_deref());
         let mut indices = Vec::new();
         let wanted = &profile.shared;
-        grants::granted(&claims, &profile.permissions, &wanted.roles, &mut |name| {
+        let given = granted.roles.iter().flat_map(|roles| roles.iter());
+        grants::granted(&claims, &profile.permissions, given, &wanted.roles, &mut |name| {
             indices.extend(wanted.vocabulary.index(name));
         });
         let mut identity = Vec::with_capacity(wanted.identity.len());
@@ -74,7 +81,7 @@ impl Principal {
         let permissions = PermissionSet::of(&indices);
         let identity = identity.into_boxed_slice();
         let (profile, cleared) = (Arc::clone(profile), AtomicU64::new(0));
-        Ok(Self(Arc::new(Inner { profile, claims, subject, permissions, identity, cleared })))
+        Ok(Self(Arc::new(Inner { profile, claims, subject, permissions, granted, identity, cleared })))
     }
 
     /// Whom the token is about: the issuer's subject claim, usually `sub` (RFC 7519 §4.1.2). `None` where the token
@@ -102,7 +109,7 @@ impl Principal {
         self.0.claims.expires_at()
     }
 
-    /// Whether the token grants `permission`, by its claims or by a role.
+    /// Whether the principal has `permission`: by the token's claims, or by a role of the token or of the subject.
     #[must_use]
     pub fn has_permission(&self, permission: &str) -> bool {
         let Profile { permissions, shared, .. } = &*self.0.profile;
@@ -110,11 +117,12 @@ impl Principal {
             return self.0.permissions.contains(index);
         }
         let mut found = false;
-        grants::granted(&self.0.claims, permissions, &shared.roles, &mut |name| found |= name == permission);
+        let given = self.0.granted.roles.iter().flat_map(|roles| roles.iter());
+        grants::granted(&self.0.claims, permissions, given, &shared.roles, &mut |name| found |= name == permission);
         found
     }
 
-    /// The permissions that the configuration names and this token grants.
+    /// Those of the permissions that the configuration names which this principal has.
     #[must_use]
     pub fn permissions(&self) -> &PermissionSet {
         &self.0.permissions
@@ -123,6 +131,11 @@ impl Principal {
     /// For the [revocations](super::revocation): version 0 is the empty list, which revokes nothing.
     pub(super) fn cleared(&self) -> &AtomicU64 {
         &self.0.cleared
+    }
+
+    /// What the subject was granted when this was made.
+    pub(super) fn granted(&self) -> &Granted {
+        &self.0.granted
     }
 
     /// The identity headers, ready to be sent.

@@ -70,8 +70,8 @@ pub struct Revocation {
 /// Each one that is added gets a version that is higher than all before. Futures are boxed: nothing of this is on the
 /// way of a request.
 pub trait RevocationStore: Send + Sync {
-    /// Keeps it, and forgets what is over at `now`.
-    fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, ()>;
+    /// Keeps it, and forgets what is over at `now`. Its version.
+    fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, u64>;
 
     /// Those with a version above `version` that are not over at `now`, and the version of the newest.
     fn since(&self, version: u64, now: Timestamp) -> StoreFuture<'_, (Vec<Revocation>, u64)>;

@@ -87,7 +87,7 @@ pub(super) fn sign(issuer: &Issuer, typ: Option<&str>, draft: Draft<'_>) -> Resu
 
 /// Whether the issuer's private key or secret is known.
 pub(super) const fn can_sign(issuer: &Issuer) -> bool {
-    !matches!(issuer.keys, KeySource::Fixed(_) | KeySource::Remote { .. })
+    !matches!(issuer.keys, KeySource::Fixed(_) | KeySource::Remote { .. } | KeySource::Introspection(_))
 }
 
 /// From when to when a token is good that is made now.
@@ -112,7 +112,7 @@ fn choose<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Issuer, Fail
     }
     let signing: Vec<_> = config.issuers.iter().filter(|issuer| can_sign(issuer)).collect();
     match signing.as_slice() {
-        [] => Err(Failure::Other("no issuer of the configuration can sign: only public keys are known".to_owned())),
+        [] => Err(Failure::Other("no issuer of the configuration can sign: no private key is known".to_owned())),
         [only] => Ok(only),
         several => several.iter().find(|issuer| issuer.name == "api").copied().ok_or_else(|| {
             let names: Vec<_> = several.iter().map(|issuer| format!("`{}`", issuer.name)).collect();
@@ -122,7 +122,7 @@ fn choose<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Issuer, Fail
 }
 
 fn cannot_sign(name: &str) -> Failure {
-    Failure::Other(format!("issuer `{name}` cannot sign: only its public keys are known"))
+    Failure::Other(format!("issuer `{name}` cannot sign: its private key is not known"))
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ fn life(text: &str) -> Result<String, String> {
 
 pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<ExitCode, Failure> {
     let config = &configuration.config;
-    let body = body(options, issuer(config, options.issuer.as_deref())?);
+    let body = body(options, configuration.issuer(options.issuer.as_deref())?);
     if let Some(admin) = &config.admin
         && let Some((status, answer)) = ask(admin.address, &body)?
     {
@@ -80,17 +80,6 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
     write(config, &body)?;
     print("Revoked in the store. No gateway answers here: those that share the store will know within seconds.\n")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn issuer<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a str, Failure> {
-    let names: Vec<&str> = config.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
-    match (name, names.as_slice()) {
-        (None, [only]) => Ok(only),
-        (Some(name), _) if names.contains(&name) => {
-            Ok(names.into_iter().find(|known| *known == name).unwrap_or_default())
-        }
-        _ => Err(Failure::Usage(format!("say --issuer with one of: {}", names.join(", ")))),
-    }
 }
 
 fn body(options: &Options, issuer: &str) -> Value {
@@ -146,6 +135,6 @@ fn write(config: &Config, body: &Value) -> Result<(), Failure> {
     let revocation = revocation_json::read(body.to_string().as_bytes(), now).map_err(Failure::Usage)?;
     let store = Store::open(location)?;
     let adding = store.clone();
-    store.wait_for(async move { adding.add(&revocation, now).await })?;
+    let _version = store.wait_for(async move { adding.add(&revocation, now).await })?;
     Ok(())
 }

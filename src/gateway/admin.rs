@@ -27,7 +27,11 @@ use super::{
     revoker::Kept,
     snapshot::Snapshot,
 };
-use crate::{authn::KeySource, authz::Rule, clock::Timestamp};
+use crate::{
+    authn::{KeySource, KeyStatus},
+    authz::Rule,
+    clock::Timestamp,
+};
 
 /// In bytes.
 const LARGEST_REVOCATION: usize = 16 << 10;
@@ -75,11 +79,11 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     }
 }
 
-/// Ready, and whose keys are missing: then only those issuers' tokens are answered with 503. Not ready without keys that
-/// are required.
+/// Ready, and whose keys are missing, or who did not answer when last asked: then only those issuers' tokens are answered
+/// with 503. Not ready without keys that are required.
 fn ready_with_keys(snapshot: &Snapshot) -> (StatusCode, String) {
     let now = snapshot.clock.now();
-    let missing = snapshot.authenticator.issuers().filter(|(_, keys)| keys.keys(now).is_none());
+    let missing = snapshot.authenticator.issuers().filter(|(_, keys)| !keys.is_available(now));
     let missing: Vec<&str> = missing.map(|(issuer, _)| issuer).collect();
     if missing.is_empty() {
         return (StatusCode::OK, "ready\n".to_owned());
@@ -179,14 +183,20 @@ async fn keys(State(admin): State<Admin>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], Value::from(issuers).to_string())
 }
 
-/// Keys that are not fetched have no age.
+/// Keys that are not fetched have no age. Of an issuer that is asked, it is that of the last answer.
 fn describe_keys(issuer: &str, source: &KeySource, now: Timestamp) -> Value {
-    let status = source.status().unwrap_or_default();
+    let asked = source.introspection_status();
+    let introspection = asked.is_some();
+    let status = asked.map_or_else(
+        || source.status().unwrap_or_default(),
+        |asked| KeyStatus { renewed_at: asked.answered_at, last_error: asked.last_error, ..KeyStatus::default() },
+    );
     let keys = source.keys(now);
     let keys = keys.as_ref().map_or(&[][..], |keys| keys.keys());
     let keys = keys.iter().map(|key| json!({ "kid": key.key_id(), "algorithm": key.algorithm().name() }));
     json!({
         "issuer": issuer,
+        "introspection": introspection,
         "keys": keys.collect::<Vec<_>>(),
         "age_seconds": status.renewed_at.map(|renewed_at| now.since(renewed_at).as_secs()),
         "next_refresh": status.next.map(|next| next.to_string()),

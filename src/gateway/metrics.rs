@@ -143,6 +143,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_durations(out)?;
         self.write_upstreams(out)?;
         self.write_keys(out)?;
+        self.write_introspections(out)?;
         self.write_store(out)?;
         tally::write(self.ownerships.tallies(), out)?;
         let (gauges, cache) = (self.gauges, &self.cache);
@@ -222,7 +223,7 @@ impl<W> Scrape<'_, W> {
     /// The names are the configuration's: letters, digits, `-` and `_`.
     fn write_keys(&self, out: &mut String) -> std::fmt::Result {
         family(out, "keys", "gauge", "Keys that tokens are verified with now.")?;
-        for (issuer, source) in &self.keys {
+        for (issuer, source) in self.keys.iter().filter(|(_, source)| source.introspection_status().is_none()) {
             let count = source.keys(self.now).map_or(0, |keys| keys.keys().len());
             writeln!(out, "bearergate_keys{{issuer=\"{issuer}\"}} {count}")?;
         }
@@ -243,6 +244,34 @@ impl<W> Scrape<'_, W> {
             if let Some(renewed_at) = status.renewed_at {
                 let age = self.now.since(renewed_at).as_secs();
                 writeln!(out, "bearergate_keys_age_seconds{{issuer=\"{issuer}\"}} {age}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_introspections(&self, out: &mut String) -> std::fmt::Result {
+        let asked: Vec<_> =
+            self.keys.iter().filter_map(|(issuer, source)| Some((issuer, source.introspection_status()?))).collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        family(out, "introspections_total", "counter", "Questions about tokens, by what came of them.")?;
+        for (issuer, status) in &asked {
+            let outcomes = [
+                ("active", status.active),
+                ("refused", status.refused),
+                ("failed", status.failed),
+                ("not_asked", status.not_asked),
+            ];
+            for (outcome, count) in outcomes {
+                writeln!(out, "bearergate_introspections_total{{issuer=\"{issuer}\",outcome=\"{outcome}\"}} {count}")?;
+            }
+        }
+        family(out, "introspection_age_seconds", "gauge", "Since an issuer last answered about a token.")?;
+        for (issuer, status) in &asked {
+            if let Some(answered_at) = status.answered_at {
+                let age = self.now.since(answered_at).as_secs();
+                writeln!(out, "bearergate_introspection_age_seconds{{issuer=\"{issuer}\"}} {age}")?;
             }
         }
         Ok(())

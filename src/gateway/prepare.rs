@@ -78,7 +78,10 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let store = open_store(config)?;
     let ownerships = Ownerships::start(&config.ownerships, lookups, table(config, store.as_ref()))?;
     let revoker = match &store {
-        Some(store) => Revoker::start(store.clone(), revocations, clock.clone())?,
+        Some(store) => {
+            let grants = Arc::clone(authenticator.role_grants());
+            Revoker::start(store.clone(), revocations, grants, clock.clone())?
+        }
         None => Revoker::in_memory(revocations),
     };
     let source = |issuer: &str| authenticator.keys(issuer).cloned();
@@ -133,7 +136,10 @@ fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy, Vec<Option
 }
 
 /// The store that is configured, in its folder: the state folder is the gateway's to make.
-fn open_store(config: &Config) -> Result<Option<Store>, StoreError> {
+///
+/// # Errors
+/// When the folder cannot be made, or as [`Store::open`].
+pub fn open_store(config: &Config) -> Result<Option<Store>, StoreError> {
     let Some(location) = &config.store else { return Ok(None) };
     if let Location::Sqlite(path) = location
         && path.parent() == Some(&config.state_folder)
@@ -150,14 +156,17 @@ fn table(config: &Config, store: Option<&Store>) -> Option<Arc<dyn OwnershipStor
     Some(Arc::new(store.clone()))
 }
 
-/// The keys of an issuer; `first` is dropped when they have come, or could not be fetched at once.
+/// The keys of an issuer, or the means to ask it; `first` is dropped when keys have come, or could not be fetched at once.
 fn start_keys(issuer: &Issuer, clock: &Clock, first: mpsc::Sender<Infallible>) -> Result<Arc<KeySource>, KeysError> {
-    if let config::KeySource::Remote { keys, .. } = &issuer.keys {
-        let started = keys.clone().start_then(&issuer.name, clock, first);
-        return started.map_err(|error| KeysError::Fetch { issuer: issuer.name.clone(), error });
-    }
-    let keys = keys::open(issuer, clock.now())?.verifying;
-    Ok(Arc::new(keys.map_or_else(KeySource::pending, KeySource::known)))
+    let started = match &issuer.keys {
+        config::KeySource::Remote { keys, .. } => keys.clone().start_then(&issuer.name, clock, first),
+        config::KeySource::Introspection(asked) => asked.clone().start(&issuer.name, clock),
+        _ => {
+            let keys = keys::open(issuer, clock.now())?.verifying;
+            Ok(Arc::new(keys.map_or_else(KeySource::pending, KeySource::known)))
+        }
+    };
+    started.map_err(|error| KeysError::Fetch { issuer: issuer.name.clone(), error })
 }
 
 fn requires_keys(issuer: &Issuer) -> bool {

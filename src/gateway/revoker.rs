@@ -1,9 +1,10 @@
-//! Revokes tokens while the gateway runs, and keeps up with what other gateways revoke.
+//! Revokes tokens while the gateway runs, and keeps up with what other gateways revoke, and with the roles that are
+//! granted.
 //!
 //! 1. A revocation is in force in this process first, and then kept in the store. If that fails it is in force all the
 //!    same, whoever asked is told that it is not kept yet, and it is tried again every two seconds, until it is kept or
 //!    over.
-//! 2. What the store has is loaded before the first request: without it a revoked token would be let in, so a gateway
+//! 2. What the store has, revocations and granted roles, is loaded before the first request: without it a revoked token would be let in, so a gateway
 //!    whose store cannot be read does not start.
 //! 3. Afterwards the store is asked every two seconds what is new. While it cannot be, tokens are verified with what is
 //!    known.
@@ -25,8 +26,9 @@ use tokio::{
 
 use crate::{
     authn::{
-        Revocations,
+        Revocations, RoleGrants,
         revocation::{Revocation, RevocationStore, StoreError},
+        role_grants::GrantStore,
     },
     clock::Clock,
     store::Store,
@@ -72,18 +74,26 @@ impl Revoker {
         Self { revocations, keeper: None, waiting: Arc::default() }
     }
 
-    /// Loads what `store` has, and keeps up with it.
+    /// Loads what `store` has into `revocations` and `grants`, and keeps up with it.
     ///
     /// # Errors
     /// When the store cannot be read in time.
-    pub fn start(store: Store, revocations: Arc<Revocations>, clock: Clock) -> Result<Self, StoreError> {
+    pub fn start(
+        store: Store,
+        revocations: Arc<Revocations>,
+        grants: Arc<RoleGrants>,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         let (orders, taken) = mpsc::channel(UNTRIED);
         let waiting = Arc::new(AtomicUsize::new(0));
         let mut keeper = Keeper {
             store: store.clone(),
             revocations: Arc::clone(&revocations),
+            grants,
             clock,
             version: 0,
+            newest: 0,
+            grant_version: None,
             backlog: VecDeque::new(),
             waiting: Arc::clone(&waiting),
             failing: false,
@@ -125,9 +135,14 @@ impl Revoker {
 struct Keeper {
     store: Store,
     revocations: Arc<Revocations>,
+    grants: Arc<RoleGrants>,
     clock: Clock,
-    /// The newest version that is known.
+    /// Up to this version all revocations are known.
     version: u64,
+    /// The newest version that was seen: one of ours may be ahead of those of others.
+    newest: u64,
+    /// That of the grants.
+    grant_version: Option<u64>,
     /// What the store has not taken, the oldest first.
     backlog: VecDeque<Revocation>,
     /// The length of the backlog, for others to see.
@@ -158,7 +173,13 @@ impl Keeper {
     }
 
     async fn keep(&mut self, revocation: Revocation) -> Result<Kept, StoreError> {
-        let Err(error) = self.store.add(&revocation, self.clock.now()).await else { return Ok(Kept::InStore) };
+        let error = match self.store.add(&revocation, self.clock.now()).await {
+            Ok(version) => {
+                self.newest = self.newest.max(version);
+                return Ok(Kept::InStore);
+            }
+            Err(error) => error,
+        };
         if self.backlog.len() >= MOST_WAITING {
             return Err(too_many());
         }
@@ -177,7 +198,8 @@ impl Keeper {
         // Not all at once: who revokes something now waits behind this.
         for _ in 0..UNTRIED {
             let Some(revocation) = self.backlog.front() else { break };
-            self.store.add(revocation, now).await?;
+            let version = self.store.add(revocation, now).await?;
+            self.newest = self.newest.max(version);
             self.backlog.pop_front();
             self.note_waiting();
         }
@@ -185,8 +207,9 @@ impl Keeper {
     }
 
     async fn learn(&mut self) -> Result<(), StoreError> {
-        let (found, version) = self.store.since(self.version, self.clock.now()).await?;
-        if version < self.version {
+        let (mut found, mut version) = self.store.since(self.version, self.clock.now()).await?;
+        if version < self.newest {
+            (found, version) = self.store.since(0, self.clock.now()).await?;
             tracing::warn!("the store is not the one that it was: it is given the revocations that it does not have");
             let known = self.revocations.list().into_iter().filter(|known| !found.contains(known));
             self.backlog.extend(known.take(MOST_WAITING));
@@ -195,7 +218,11 @@ impl Keeper {
         if !found.is_empty() {
             self.revocations.extend(found);
         }
-        self.version = version;
+        (self.version, self.newest) = (version, version);
+        if let Some((grants, version)) = self.store.grants(self.grant_version).await? {
+            self.grants.replace(grants);
+            self.grant_version = Some(version);
+        }
         Ok(())
     }
 
@@ -207,7 +234,7 @@ impl Keeper {
     fn report(&mut self, caught_up: Result<(), StoreError>) {
         match caught_up {
             Err(ref error) if !self.failing => {
-                tracing::error!(%error, "what other gateways revoke is not known until it is back");
+                tracing::error!(%error, "what others revoke and grant is not known until it is back");
             }
             Ok(()) if self.failing => tracing::info!("the store is back"),
             _ => {}

@@ -1,5 +1,5 @@
 //! The answer to come: the inner service's, a refusal that is ready, or either of them once the issuer's keys were
-//! fetched anew.
+//! fetched anew or the issuer has been asked.
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{body::ResponseBody, service::Gate};
-use crate::authn::Renewal;
+use crate::authn::Awaited;
 
 pin_project! {
     /// The future of a [`BearerService`](super::BearerService)'s answer.
@@ -40,12 +40,12 @@ pin_project! {
     }
 }
 
-/// A request that waits for keys, with the service that is ready for it.
+/// A request that waits for its issuer, with the service that is ready for it.
 pub(super) struct Held<S, B> {
     pub(super) service: S,
     pub(super) request: Request<B>,
     pub(super) gate: Arc<Gate>,
-    pub(super) renewal: Renewal,
+    pub(super) awaited: Awaited,
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -85,14 +85,14 @@ where
                 }
                 KindProjection::Wait { held } => {
                     if let Some(held) = held {
-                        ready!(Pin::new(&mut held.renewal).poll(context));
+                        ready!(Pin::new(&mut held.awaited).poll(context));
                     }
                     held.take()
                 }
             };
             let Some(held) = held else { return Poll::Pending };
-            let Held { mut service, mut request, gate, renewal: _ } = *held;
-            kind.set(match gate.decide(&mut request) {
+            let Held { mut service, mut request, gate, awaited } = *held;
+            kind.set(match gate.decide(&mut request, &awaited) {
                 None => Kind::Forward { future: service.call(request) },
                 response => Kind::Refuse { response },
             });

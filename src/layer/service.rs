@@ -17,7 +17,7 @@ use super::{
     refusal::{Asked, RefusalWriter},
 };
 use crate::{
-    authn::{Authenticator, AuthnError, Principal},
+    authn::{Authenticator, AuthnError, Awaited, Principal},
     rejection::Rejection,
 };
 
@@ -36,8 +36,14 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Who sent the request; `None` if nobody in particular did and need not have.
-    fn admit<B>(&self, request: &Request<B>) -> Result<Option<Principal>, AuthnError> {
-        match self.authenticator.authenticate(request.headers()) {
+    /// `after`: what was waited for.
+    fn admit<B>(&self, request: &Request<B>, after: Option<&Awaited>) -> Result<Option<Principal>, AuthnError> {
+        let headers = request.headers();
+        let authenticated = match after {
+            None => self.authenticator.authenticate(headers),
+            Some(awaited) => self.authenticator.authenticate_after(headers, awaited),
+        };
+        match authenticated {
             Ok(principal) => Ok(Some(principal)),
             Err(AuthnError::NotAuthenticated) if self.optional => Ok(None),
             Err(error) => Err(error),
@@ -63,8 +69,8 @@ impl Gate {
     }
 
     /// The decision after a wait, behind which there is no other: the answer if it is a refusal.
-    pub(super) fn decide<B>(&self, request: &mut Request<B>) -> Option<Response<Bytes>> {
-        match self.admit(request) {
+    pub(super) fn decide<B>(&self, request: &mut Request<B>, awaited: &Awaited) -> Option<Response<Bytes>> {
+        match self.admit(request, Some(awaited)) {
             Ok(principal) => {
                 self.prepare(request, principal);
                 None
@@ -106,18 +112,18 @@ where
     }
 
     /// Authenticating does not wait, so the service that is called is the very one that was ready, and none is cloned;
-    /// but for a token whose key may be a new one. Then the one that was ready waits with the request, and a clone takes
-    /// its place here.
+    /// but for a token whose key may be a new one, or that its issuer is asked about. Then the one that was ready waits
+    /// with the request, and a clone takes its place here.
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.gate.admit(&request) {
+        match self.gate.admit(&request, None) {
             Ok(principal) => {
                 self.gate.prepare(&mut request, principal);
                 ResponseFuture::forward(self.inner.call(request))
             }
-            Err(AuthnError::KeyAwaited { renewal, .. }) => {
+            Err(AuthnError::Awaited { awaited, .. }) => {
                 let clone = self.inner.clone();
                 let service = std::mem::replace(&mut self.inner, clone);
-                ResponseFuture::wait(Held { service, request, gate: Arc::clone(&self.gate), renewal })
+                ResponseFuture::wait(Held { service, request, gate: Arc::clone(&self.gate), awaited })
             }
             Err(error) => ResponseFuture::refuse(self.gate.refuse(error, &request)),
         }

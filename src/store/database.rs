@@ -3,12 +3,15 @@
 
 use super::Page;
 use crate::{
-    authn::revocation::{RevocationStore, StoreFuture},
+    authn::{
+        revocation::{RevocationStore, StoreFuture},
+        role_grants::GrantStore,
+    },
     authz::ownership::{OwnershipRecord, OwnershipStore},
 };
 
 /// One of the two.
-pub(super) trait Database: RevocationStore + OwnershipStore {
+pub(super) trait Database: RevocationStore + OwnershipStore + GrantStore {
     /// A page of what is owned.
     fn owned<'a>(&'a self, page: &'a Page) -> StoreFuture<'a, Vec<OwnershipRecord>>;
 
@@ -80,8 +83,46 @@ macro_rules! implement {
             }
         }
 
+        impl $crate::authn::role_grants::GrantStore for $database {
+            fn grant<'a>(&'a self, grant: &'a RoleGrant) -> StoreFuture<'a, bool> {
+                Box::pin(self.change_grants(rows::GRANT, grant))
+            }
+
+            fn withdraw<'a>(&'a self, grant: &'a RoleGrant) -> StoreFuture<'a, bool> {
+                Box::pin(self.change_grants(rows::WITHDRAW, grant))
+            }
+
+            fn grants(&self, known: Option<u64>) -> StoreFuture<'_, Option<(Vec<RoleGrant>, u64)>> {
+                Box::pin(async move {
+                    let pool = self.pool().await?;
+                    // First: if they change in between, they are read once more next time.
+                    let version: i64 = sqlx::query_scalar(rows::GRANT_VERSION).fetch_one(&pool).await?;
+                    let version = u64::try_from(version).unwrap_or_default();
+                    if known == Some(version) {
+                        return Ok(None);
+                    }
+                    let found = sqlx::query_as(rows::GRANTS).fetch_all(&pool).await?;
+                    Ok(Some((found.into_iter().map(rows::grant).collect(), version)))
+                })
+            }
+        }
+
+        impl $database {
+            /// Whether something changed, which is the next version.
+            async fn change_grants(&self, statement: &'static str, grant: &RoleGrant) -> Result<bool, StoreError> {
+                let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                let change = sqlx::query(statement).bind(&grant.issuer).bind(&grant.subject).bind(&grant.role);
+                let changed = change.execute(&mut *transaction).await?.rows_affected() > 0;
+                if changed {
+                    sqlx::query(rows::CHANGE_GRANTS).execute(&mut *transaction).await?;
+                }
+                transaction.commit().await?;
+                Ok(changed)
+            }
+        }
+
         impl $crate::authn::revocation::RevocationStore for $database {
-            fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, ()> {
+            fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, u64> {
                 Box::pin(async move {
                     let (kind, value, before) = rows::target(&revocation.target);
                     let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
@@ -89,7 +130,8 @@ macro_rules! implement {
                     let add = sqlx::query(rows::ADD).bind(version).bind(&revocation.issuer).bind(kind).bind(value);
                     add.bind(before).bind(rows::millis(revocation.until)).execute(&mut *transaction).await?;
                     sqlx::query(rows::FORGET_OVER).bind(rows::millis(now)).execute(&mut *transaction).await?;
-                    Ok(transaction.commit().await?)
+                    transaction.commit().await?;
+                    Ok(u64::try_from(version).unwrap_or_default())
                 })
             }
 
@@ -101,7 +143,7 @@ macro_rules! implement {
                     if version == known {
                         return Ok((Vec::new(), version));
                     }
-                    let since = sqlx::query_as(rows::SINCE).bind(rows::since(known, newest)).bind(newest);
+                    let since = sqlx::query_as(rows::SINCE).bind(rows::version(known)).bind(newest);
                     let found = since.bind(rows::millis(now)).fetch_all(&pool).await?;
                     let found = found.into_iter().map(rows::revocation).collect::<Result<_, _>>()?;
                     Ok((found, version))

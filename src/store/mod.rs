@@ -1,4 +1,5 @@
-//! What outlives the process, in a SQLite file or a PostgreSQL database: revocations, and who owns what.
+//! What outlives the process, in a SQLite file or a PostgreSQL database: revocations, who owns what,
+//! and who has which roles.
 //!
 //! 1. A store is opened, made if it is a file that is not there, and brought to the newest form (`migrations/`). Who
 //!    only looks makes and changes nothing.
@@ -31,7 +32,10 @@ use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle, time::timeout};
 
 use self::database::Database;
 use crate::{
-    authn::revocation::{Revocation, RevocationStore, StoreError, StoreFuture},
+    authn::{
+        revocation::{Revocation, RevocationStore, StoreError, StoreFuture},
+        role_grants::{GrantStore, RoleGrant},
+    },
     authz::ownership::{OwnershipRecord, OwnershipStore},
     clock::Timestamp,
 };
@@ -210,13 +214,29 @@ impl Store {
 }
 
 impl RevocationStore for Store {
-    fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, ()> {
+    fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, u64> {
         let revocation = revocation.clone();
         self.ask(move |database| async move { database.add(&revocation, now).await })
     }
 
     fn since(&self, version: u64, now: Timestamp) -> StoreFuture<'_, (Vec<Revocation>, u64)> {
         self.ask(move |database| async move { database.since(version, now).await })
+    }
+}
+
+impl GrantStore for Store {
+    fn grant<'a>(&'a self, grant: &'a RoleGrant) -> StoreFuture<'a, bool> {
+        let grant = grant.clone();
+        self.ask(move |database| async move { database.grant(&grant).await })
+    }
+
+    fn withdraw<'a>(&'a self, grant: &'a RoleGrant) -> StoreFuture<'a, bool> {
+        let grant = grant.clone();
+        self.ask(move |database| async move { database.withdraw(&grant).await })
+    }
+
+    fn grants(&self, known: Option<u64>) -> StoreFuture<'_, Option<(Vec<RoleGrant>, u64)>> {
+        self.ask(move |database| async move { database.grants(known).await })
     }
 }
 
@@ -238,16 +258,16 @@ impl OwnershipStore for Store {
 }
 
 async fn open(location: &Location, purpose: Purpose) -> Result<Arc<dyn Database>, StoreError> {
-    match location {
+    match (location, purpose) {
         #[cfg(feature = "sqlite")]
-        Location::Sqlite(path) => Ok(Arc::new(sqlite::Sqlite::open(path, purpose).await?)),
+        (Location::Sqlite(path), purpose) => Ok(Arc::new(sqlite::Sqlite::open(path, purpose).await?)),
         #[cfg(feature = "postgres")]
-        Location::Postgres(url) => Ok(Arc::new(postgres::Postgres::open(url, purpose).await?)),
+        (Location::Postgres(url), purpose) => Ok(Arc::new(postgres::Postgres::open(url, purpose).await?)),
         // The configuration says so first, with the place.
         #[cfg(not(feature = "sqlite"))]
-        Location::Sqlite(_) => Err("this program is built without the feature `sqlite`".into()),
+        (Location::Sqlite(_), _) => Err("this program is built without the feature `sqlite`".into()),
         #[cfg(not(feature = "postgres"))]
-        Location::Postgres(_) => Err("this program is built without the feature `postgres`".into()),
+        (Location::Postgres(_), _) => Err("this program is built without the feature `postgres`".into()),
     }
 }
 

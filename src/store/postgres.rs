@@ -12,7 +12,10 @@ use sqlx::{
 
 use super::{Page, Purpose, database, rows};
 use crate::{
-    authn::revocation::{Revocation, StoreError, StoreFuture},
+    authn::{
+        revocation::{Revocation, StoreError, StoreFuture},
+        role_grants::RoleGrant,
+    },
     authz::ownership::OwnershipRecord,
     clock::Timestamp,
     secret::Secret,

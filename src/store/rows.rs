@@ -1,7 +1,10 @@
 //! The rows of both databases: the statements are the same, and so is what they mean.
 
 use crate::{
-    authn::revocation::{Revocation, StoreError, Target},
+    authn::{
+        revocation::{Revocation, StoreError, Target},
+        role_grants::RoleGrant,
+    },
     authz::ownership::OwnershipRecord,
     clock::Timestamp,
 };
@@ -26,6 +29,16 @@ pub(super) const OWNED: &str = "SELECT ownership, resource, issuer, subject FROM
 
 /// Records in one statement: four values each, of which both databases take 32,767.
 pub(super) const AT_ONCE: usize = 1000;
+
+pub(super) const GRANT: &str = "INSERT INTO grants (issuer, subject, role) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+pub(super) const WITHDRAW: &str = "DELETE FROM grants WHERE issuer = $1 AND subject = $2 AND role = $3";
+pub(super) const CHANGE_GRANTS: &str = "UPDATE grant_version SET version = version + 1";
+pub(super) const GRANT_VERSION: &str = "SELECT version FROM grant_version";
+pub(super) const GRANTS: &str = "SELECT issuer, subject, role FROM grants ORDER BY issuer, subject, role";
+
+pub(super) fn grant((issuer, subject, role): (String, String, String)) -> RoleGrant {
+    RoleGrant { issuer, subject, role }
+}
 
 /// What [`OWNED`] selects.
 pub(super) type OwnedRow = (String, String, String, String);
@@ -65,11 +78,8 @@ fn timestamp(millis: i64) -> Timestamp {
     Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())
 }
 
-/// From which version to read, if `known` was the newest and `newest` is now: from the first if the store is another one
-/// than before, an old copy that was put back for instance.
-pub(super) fn since(known: u64, newest: i64) -> i64 {
-    let known = i64::try_from(known).unwrap_or(i64::MAX);
-    if newest < known { 0 } else { known }
+pub(super) fn version(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
 }
 
 impl From<sqlx::Error> for StoreError {

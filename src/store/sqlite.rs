@@ -21,7 +21,10 @@ use tokio::sync::Mutex;
 
 use super::{Page, Purpose, database, rows};
 use crate::{
-    authn::revocation::{Revocation, StoreError, StoreFuture},
+    authn::{
+        revocation::{Revocation, StoreError, StoreFuture},
+        role_grants::RoleGrant,
+    },
     authz::ownership::OwnershipRecord,
     clock::Timestamp,
 };

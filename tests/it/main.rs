@@ -12,6 +12,7 @@ mod contracts;
 mod drain;
 mod forwarding;
 mod http_2;
+mod issuers;
 mod keys;
 #[cfg(feature = "sqlite")]
 mod ownership;

@@ -235,19 +235,22 @@ fn a_store_whose_folder_is_gone_is_not_pretended_to_keep_and_is_used_again_when_
 #[test]
 fn an_old_copy_that_is_put_in_the_stores_place_is_given_what_it_does_not_have() {
     let (upstream, folder) = (Upstream::ok(), tempfile::tempdir().unwrap());
-    let (gateway, _clock) = deploy(&kept(), folder.path(), upstream.address);
+    let [here, away, other] = ["here", "away", "other"].map(|name| folder.path().join(name));
+    for folder in [&here, &other] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let (gateway, _clock) = deploy(&kept(), &here, upstream.address);
     revoke(&gateway, json!({ "jti": "1" }));
-    let [here, log, empty] = ["state.db", "state.db-wal", "empty.db"].map(|name| folder.path().join(name));
-    drop(Store::open(&Location::Sqlite(empty.clone())).unwrap());
-    eventually(|| !folder.path().join("empty.db-wal").exists());
-    // Of the old one, which would be taken for that of the new one.
-    std::fs::remove_file(log).unwrap();
-    std::fs::rename(empty, here).unwrap();
-    eventually(|| stored(folder.path()) == ["1"]);
+    // From before there was anything in it.
+    drop(Store::open(&Location::Sqlite(other.join("state.db"))).unwrap());
+    std::fs::rename(&here, &away).unwrap();
+    std::fs::rename(&other, &here).unwrap();
+    eventually(|| stored(&here) == ["1"]);
     revoke(&gateway, json!({ "jti": "2" }));
-    assert_eq!(stored(folder.path()), ["1", "2"]);
+    assert_eq!(stored(&here), ["1", "2"]);
+    assert_eq!(stored(&away), ["1"]);
     drop(gateway);
-    eventually(|| !folder.path().join("state.db-wal").exists());
+    eventually(|| !here.join("state.db-wal").exists());
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bearergate::{
     authn::{
-        Revocations,
+        Revocations, RoleGrants,
         revocation::{Revocation, RevocationStore, Target},
+        role_grants::{GrantStore, RoleGrant},
     },
     authz::ownership::{OwnershipRecord, OwnershipStore},
     clock::{Clock, Timestamp},
@@ -27,6 +28,8 @@ macro_rules! suite {
             all_of_what_is_learnt_together_is_kept_or_nothing
             many_that_learn_the_same_at_once_learn_it_once
             what_is_owned_is_shown_page_by_page_and_in_order
+            a_role_is_granted_once_and_each_change_is_a_version
+            a_gateway_follows_what_is_granted
         }
     };
     ($location:expr, #[$attribute:meta], $($test:ident)*) => {
@@ -54,7 +57,8 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
 pub(crate) fn what_one_revokes_another_knows_and_both_know_after_a_restart(location: &Location) {
     let start = || {
         let clock = Clock::manual(NOW);
-        Revoker::start(Store::open(location).unwrap(), Arc::new(Revocations::new(clock.clone())), clock).unwrap()
+        Revoker::start(Store::open(location).unwrap(), Arc::new(Revocations::new(clock.clone())), Arc::default(), clock)
+            .unwrap()
     };
     let (one, other) = (start(), start());
     let subject =
@@ -233,4 +237,55 @@ pub(crate) fn what_is_owned_is_shown_page_by_page_and_in_order(location: &Locati
         let none = Wanted { subject: Some("3".to_owned()), ..some };
         assert_eq!(store.owned(&Page { wanted: none, after: None }).await.unwrap(), []);
     });
+}
+
+fn grant(subject: &str, role: &str) -> RoleGrant {
+    let [issuer, subject, role] = ["main", subject, role].map(str::to_owned);
+    RoleGrant { issuer, subject, role }
+}
+
+pub(crate) fn a_role_is_granted_once_and_each_change_is_a_version(location: &Location) {
+    let store = Store::open(location).unwrap();
+    runtime().block_on(async {
+        let (before, start) = store.grants(None).await.unwrap().unwrap();
+        let granted = [grant("alice", "installer"), grant("alice", "Installer"), grant("Alice", "installer")];
+        for one in &granted {
+            assert!(!before.contains(one));
+            assert!(store.grant(one).await.unwrap());
+            assert!(!store.grant(one).await.unwrap(), "a second time changes nothing");
+        }
+        let (after, version) = store.grants(Some(start)).await.unwrap().unwrap();
+        assert_eq!((after.len(), version), (before.len() + 3, start + 3));
+        assert!(granted.iter().all(|one| after.contains(one)));
+        assert_eq!(store.grants(Some(version)).await.unwrap(), None);
+        assert!(!store.withdraw(&grant("alice", "INSTALLER")).await.unwrap());
+        for one in &granted {
+            assert!(store.withdraw(one).await.unwrap());
+            assert!(!store.withdraw(one).await.unwrap());
+        }
+        assert_eq!(store.grants(Some(version)).await.unwrap(), Some((before, start + 6)));
+    });
+}
+
+pub(crate) fn a_gateway_follows_what_is_granted(location: &Location) {
+    let store = Store::open(location).unwrap();
+    let (clock, grants) = (Clock::manual(NOW), Arc::new(RoleGrants::default()));
+    runtime().block_on(store.grant(&grant("bob", "installer"))).unwrap();
+    let revocations = Arc::new(Revocations::new(clock.clone()));
+    let _revoker = Revoker::start(store.clone(), revocations, Arc::clone(&grants), clock).unwrap();
+    let before = grants.subjects();
+    assert!(before > 0, "what is there is known from the start");
+    let follows = |subjects: usize| {
+        let mut tries = 0..100;
+        tries.any(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            grants.subjects() == subjects
+        })
+    };
+    runtime().block_on(store.grant(&grant("carol", "installer"))).unwrap();
+    assert!(follows(before + 1));
+    for subject in ["bob", "carol"] {
+        runtime().block_on(store.withdraw(&grant(subject, "installer"))).unwrap();
+    }
+    assert!(follows(before - 1));
 }

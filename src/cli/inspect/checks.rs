@@ -4,6 +4,8 @@
 //! 2. The claims, if the issuer is known: all of them, also those of a token that is not proven.
 //! 3. Whether the claims that the upstream is told of fit into headers.
 //! 4. Whether the token is revoked, by what the store says.
+//!
+//! Where the issuer is asked about the token, its answer takes the place of all but the form and the issuer.
 
 use std::fmt::Write;
 
@@ -25,6 +27,8 @@ pub(super) struct Trace {
     issuer: Option<(String, Expectations)>,
     /// What was found out by each step that was passed.
     passed: Vec<String>,
+    /// Who is asked, if no key tells.
+    asked: Option<String>,
     pub(super) revocations: Revocations,
 }
 
@@ -57,6 +61,10 @@ impl Trace {
 
     pub(super) fn note(&mut self, passed: Passed<'_>) {
         self.passed.push(match passed {
+            Passed::Asked { name } => {
+                self.asked = Some(name.to_owned());
+                return;
+            }
             Passed::Form(token) => {
                 self.contents = Some((token.header().clone(), token.claims().clone()));
                 "a compact JWS with strict JSON".to_owned()
@@ -80,6 +88,16 @@ impl Trace {
         self.contents.is_some()
     }
 
+    /// Whether its issuer was asked about it.
+    pub(super) const fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Whether its issuer was asked about it because it says nothing itself.
+    pub(super) const fn is_opaque(&self) -> bool {
+        self.is_asked() && !self.is_read()
+    }
+
     /// Whether the signature is right.
     pub(super) const fn is_signed(&self) -> bool {
         self.passed.len() == STEPS.len()
@@ -88,6 +106,10 @@ impl Trace {
     /// A line for each check.
     pub(super) fn lines(&self, outcome: &Result<Principal, AuthnError>, config: &Config, now: Timestamp) -> String {
         let mut text = String::new();
+        if let Some(name) = &self.asked {
+            self.answer(&mut text, name, outcome, config);
+            return text;
+        }
         for (at, step) in STEPS.into_iter().enumerate() {
             match (self.passed.get(at), outcome) {
                 (Some(detail), _) => line(&mut text, step, &Verdict::Passed, detail),
@@ -122,6 +144,20 @@ impl Trace {
         };
         line(&mut text, "revocation", &verdict, &detail);
         text
+    }
+
+    fn answer(&self, text: &mut String, name: &str, outcome: &Result<Principal, AuthnError>, config: &Config) {
+        let form = if self.is_opaque() { "opaque: only its issuer can tell" } else { "a compact JWS with strict JSON" };
+        line(text, "form", &Verdict::Passed, form);
+        let asked = match config.issuers.iter().find(|issuer| issuer.name == name).map(|issuer| &issuer.keys) {
+            Some(KeySource::Introspection(asked)) => format!("`{name}`, asked at {}", asked.url()),
+            _ => format!("`{name}`"),
+        };
+        line(text, "issuer", &Verdict::Passed, &asked);
+        match outcome {
+            Ok(_) => line(text, "answer", &Verdict::Passed, "active, with acceptable claims"),
+            Err(error) => line(text, "answer", &Verdict::Failed, &detail_of(error)),
+        }
     }
 
     fn claims(&self, text: &mut String, now: Timestamp) {
@@ -181,7 +217,8 @@ impl Trace {
 pub(super) fn detail_of(error: &AuthnError) -> String {
     match error {
         AuthnError::NotAuthenticated => "there is no bearer token by the rules of this API".to_owned(),
-        AuthnError::InvalidToken(cause) | AuthnError::KeyAwaited { cause, .. } => cause.to_string(),
+        AuthnError::InvalidToken(cause) => cause.to_string(),
+        AuthnError::Awaited { otherwise, .. } => detail_of(otherwise),
         AuthnError::TokenExpired | AuthnError::KeysUnavailable { .. } => error.to_string(),
     }
 }

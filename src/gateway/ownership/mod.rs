@@ -132,7 +132,7 @@ fn answerer(source: &OwnerSource, ledger: Option<&Arc<Ledger>>) -> Result<Option
 }
 
 /// Until nobody asks any more. What is still open then is answered, for somebody may wait.
-async fn answer_all(mut lookups: Lookups, answerer: Answerer, limit: Duration, tally: Arc<Tally>) {
+async fn answer_all(lookups: Lookups, answerer: Answerer, limit: Duration, tally: Arc<Tally>) {
     let answerer = Arc::new(answerer);
     let turns = Arc::new(Semaphore::new(MOST_AT_ONCE));
     let mut open = JoinSet::new();

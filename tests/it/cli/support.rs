@@ -15,14 +15,14 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_bearergate");
 pub(super) const PRESETS: [&str; 3] = ["hungry-machines", "homsai", "uptimehunt"];
 
 /// A folder with a `gateway.toml`, or without.
-pub(super) struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
     pub(super) fn empty() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub(super) fn with(configuration: &str) -> Self {
+    pub(crate) fn with(configuration: &str) -> Self {
         let folder = Self::empty();
         folder.write("gateway.toml", configuration);
         folder
@@ -49,7 +49,7 @@ impl Folder {
     }
 
     /// The program in this folder, with nothing of the caller's environment that it listens to.
-    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(Path::new(PROGRAM), arguments)
     }
 
@@ -78,7 +78,7 @@ impl Folder {
         command
     }
 
-    pub(super) fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         Ended::from(self.command(arguments).output().unwrap())
     }
 
@@ -100,7 +100,7 @@ impl Folder {
     }
 }
 
-pub(super) const LISTEN: &str = "
+pub(crate) const LISTEN: &str = "
 [listen]
 address = \"127.0.0.1:0\"
 workers = 1
@@ -112,10 +112,10 @@ servers = [\"builtin:echo\"]
 
 /// How the program ended, and what it said.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) code: i32,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl From<Output> for Ended {
@@ -128,7 +128,7 @@ impl From<Output> for Ended {
 }
 
 /// A gateway that serves. Its banner has been read.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     /// Until it has ended.
     child: Option<Child>,
     rest: BufReader<ChildStdout>,
@@ -140,7 +140,7 @@ impl Gateway {
         Self::spawn(folder.command(arguments))
     }
 
-    pub(super) fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut rest = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();

@@ -108,7 +108,7 @@ fn keys_are_found_by_the_metadata_of_the_very_issuer() {
     for (metadata, error) in [
         (metadata("https://main.example.com/"), "that of another issuer: `https://main.example.com/`"),
         (json!({ "issuer": iss("main") }), "no `jwks_uri`"),
-        (json!({ "issuer": iss("main"), "jwks_uri": "http://169.254.169.254/" }), "is an address from which"),
+        (json!({ "issuer": iss("main"), "jwks_uri": "http://169.254.169.254/" }), "is an address that is not asked"),
         (json!({ "issuer": iss("main"), "jwks_uri": "http://id.example.com/" }), "is not https"),
     ] {
         provider.describe(&metadata);

@@ -19,8 +19,8 @@ use crate::support::{Gateway, NOW, Upstream, client::header, deployment::deploy,
 #[derive(Clone, Default)]
 pub(super) struct Answer {
     /// Empty: the connection is closed without an answer.
-    bytes: Vec<u8>,
-    delay: Duration,
+    pub(super) bytes: Vec<u8>,
+    pub(super) delay: Duration,
     /// Answers 304 to whoever has this already.
     etag: Option<&'static str>,
 }
