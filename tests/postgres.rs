@@ -14,12 +14,17 @@ use std::{process::Command, sync::Arc, time::Duration};
 
 use bearergate::{
     authn::{Revocations, revocation::RevocationStore},
+    authz::ownership::OwnershipRecord,
     clock::Clock,
     gateway::{Revoker, revoker::Kept},
     secret::Secret,
-    store::{Location, Store},
+    store::{
+        Location, Store,
+        query::{OwnerDatabase, OwnerQuery},
+        sql::{OwnerSql, SqlDialect},
+    },
 };
-use sqlx::Connection;
+use sqlx::{Connection, Executor};
 
 use self::store::{NOW, revocation, runtime};
 
@@ -68,6 +73,81 @@ fn a_server_that_is_killed_holds_nothing_up_and_has_everything_once_it_is_back()
     for id in ["before the fall", "during the fall", "after the fall"] {
         assert_eq!(found.iter().filter(|found| **found == revocation(id)).count(), 1, "{id}: {found:?}");
     }
+}
+
+/// A database that is asked by this query, within half a second.
+fn asked(sql: &str) -> OwnerDatabase {
+    let sql = OwnerSql::parse(sql, SqlDialect::Postgres).unwrap();
+    OwnerDatabase::new(OwnerQuery { location: location(), sql }, Duration::from_millis(500)).unwrap()
+}
+
+fn record(resource: &str, subject: &str) -> OwnershipRecord {
+    let (ownership, issuer) = ("plant".to_owned(), "main".to_owned());
+    OwnershipRecord { ownership, resource: resource.to_owned(), issuer, subject: subject.to_owned() }
+}
+
+const PLANT: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+
+async fn make_plants() {
+    let mut connection = sqlx::PgConnection::connect(&variable("")).await.unwrap();
+    let made = "DROP TABLE IF EXISTS plants; CREATE TABLE plants (uuid uuid, name text, owner bigint);
+        INSERT INTO plants VALUES ('7c9e6679-7425-40de-944b-e07fc1f90ae7', 'it''s; --', 7)";
+    connection.execute(made).await.unwrap();
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn a_row_of_a_legacy_database_is_a_yes_and_nothing_else_is() {
+    runtime().block_on(async {
+        make_plants().await;
+        for (select, expected) in [
+            ("SELECT 1", true),
+            ("SELECT true", true),
+            ("SELECT owner", true),
+            ("SELECT uuid", true),
+            ("SELECT 0", false),
+            ("SELECT false", false),
+            ("SELECT NULL::text", false),
+            ("SELECT count(*)", true),
+        ] {
+            let from = "FROM plants WHERE uuid = $resource::uuid AND owner = ($subject)::bigint -- $nothing";
+            let database = asked(&format!("{select} {from}"));
+            assert_eq!(database.owns(&record(PLANT, "7")).await.unwrap(), expected, "{select}");
+            for (resource, subject) in
+                [(PLANT, "8"), (PLANT, "alice"), (PLANT, "7 OR 1=1"), ("a", "7"), ("' OR 1=1 --", "7"), ("", "7")]
+            {
+                assert!(!database.owns(&record(resource, subject)).await.unwrap(), "{select}: {resource} {subject}");
+            }
+        }
+        let exists = asked("SELECT EXISTS (SELECT 1 FROM plants WHERE name = $resource AND owner::text = $subject)");
+        assert!(exists.owns(&record("it's; --", "7")).await.unwrap());
+        assert!(!exists.owns(&record("' OR ''='", "7")).await.unwrap());
+    });
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server"]
+fn a_legacy_database_is_only_read_and_not_for_long_and_its_fall_is_no_answer() {
+    runtime().block_on(async {
+        make_plants().await;
+        let writes = "WITH gone AS (DELETE FROM plants WHERE name = $resource OR name = $subject RETURNING 1) SELECT 1";
+        let error = asked(writes).owns(&record("it's; --", "7")).await.unwrap_err();
+        assert!(error.to_string().contains("read-only"), "{error}");
+        let began = tokio::time::Instant::now();
+        let sleeps = asked("SELECT 1 FROM pg_sleep(30) WHERE $resource <> $subject");
+        assert!(sleeps.owns(&record("a", "b")).await.is_err());
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        let database = asked("SELECT 1 FROM plants WHERE name = $resource AND owner::text = $subject");
+        let mine = record("it's; --", "7");
+        let owns = || database.owns(&mine);
+        assert!(owns().await.unwrap());
+        server("stop");
+        assert!(owns().await.is_err() && owns().await.is_err());
+        server("start");
+        assert!(owns().await.unwrap());
+        let unknown = asked("SELECT 1 FROM nothing WHERE $resource = $subject");
+        assert!(unknown.owns(&record("a", "a")).await.is_err());
+    });
 }
 
 /// Whether it opens, and whether its connections have TLS.

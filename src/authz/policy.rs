@@ -45,6 +45,12 @@ impl Permit {
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
+
+    /// [`changes`](Self::changes), for whoever sees to them: the permit goes away with the request.
+    #[must_use]
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
 }
 
 /// Why a request may not pass although its token is good.

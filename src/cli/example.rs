@@ -41,11 +41,13 @@ pub(super) fn public<'a>(config: &'a Config, routes: &Routes) -> Option<Example<
 
 fn find<'a>(config: &'a Config, routes: &Routes, fits: impl Fn(&RouteSpec) -> bool) -> Option<Example<'a>> {
     let fitting = config.routes.iter().filter(|route| fits(route));
+    // Whose a resource is that somebody else tells of, nobody knows here.
+    let lets_through = |example: &Example<'_>| example.route.owner.is_none() || example.owned.is_some();
     let examples = fitting.flat_map(|route| {
         let patterns = route.patterns.iter().map(ToString::to_string);
         patterns.filter_map(move |pattern| example(&pattern, route, config, routes))
     });
-    examples.min_by_key(|example| example.route.owner.is_some())
+    examples.filter(lets_through).min_by_key(|example| example.route.owner.is_some())
 }
 
 fn example<'a>(pattern: &str, route: &'a RouteSpec, config: &'a Config, routes: &Routes) -> Option<Example<'a>> {

@@ -23,6 +23,7 @@ use crate::{
     authn::revocation::StoreError,
     authz::ownership::{OwnershipRecord, OwnershipStore},
     config::{Config, OwnerSource},
+    gateway::prepare,
     store::{Page, Store, Wanted},
 };
 
@@ -179,7 +180,7 @@ fn tables(config: &Config) -> Vec<String> {
 }
 
 fn open(config: &Config) -> Result<Store, Failure> {
-    Ok(Store::open(config.store.as_ref().ok_or_else(no_store)?)?)
+    prepare::open_store(config)?.ok_or_else(no_store)
 }
 
 fn no_store() -> Failure {

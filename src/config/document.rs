@@ -89,7 +89,7 @@ impl Config {
         let mut reader = Reader::document(table, context);
         reader.entry("preset");
         let mode = mode(&mut reader);
-        let store = store::read(&mut reader);
+        let store = store::read(&mut reader, "store");
         reader.unsupported(&["accounts"]);
         let cors = reader.table("cors").and_then(Cors::read);
         let listen = Listen::read(reader.table("listen"));

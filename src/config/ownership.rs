@@ -2,8 +2,9 @@
 //!
 //! 1. `variable` names the segment of the path that is the resource.
 //! 2. Exactly one source: `claim`, `table`, `query` or `call`.
-//! 3. `cache` is how long an answer is remembered; a claim is remembered with its token.
-//! 4. A table is kept in the `store`; without one configured, in a SQLite file of the state folder, for otherwise it
+//! 3. `query` and `call` have a time limit of their own, `timeout`.
+//! 4. `cache` is how long an answer is remembered; a claim is remembered with its token.
+//! 5. A table is kept in the `store`; without one configured, in a SQLite file of the state folder, for otherwise it
 //!    would be empty after every start.
 
 use std::time::Duration;
@@ -11,14 +12,20 @@ use std::time::Duration;
 use super::{
     node::{Entry, Node},
     reader::{At, Reader},
+    secrets, store,
     values::{Mistake, claim_path, duration, owned, parsed, text},
 };
 use crate::{
     authz::{
         Ownership, Pattern,
-        ownership::{ChangeRule, Effect},
+        ownership::{ChangeRule, Effect, call::OwnerCall},
     },
     jwt::ClaimPath,
+    store::{
+        Location,
+        query::OwnerQuery,
+        sql::{OwnerSql, SqlDialect},
+    },
 };
 
 /// The keys that name a source.
@@ -27,6 +34,10 @@ const SOURCES: [&str; 4] = ["claim", "table", "query", "call"];
 /// How long an answer is remembered, unless `cache` says otherwise.
 const DEFAULT_LIFE: Duration = Duration::from_secs(10);
 const LONGEST_LIFE: Duration = Duration::from_secs(60 * 60);
+
+/// How long a query or a call may take, unless `timeout` says otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
 /// An `[ownership.NAME]`.
 #[derive(Clone, Debug)]
@@ -52,6 +63,20 @@ pub enum OwnerSource {
         learn: Vec<(Pattern, String)>,
         /// Requests that end one.
         forget: Vec<Pattern>,
+    },
+    /// `query`: a database of somebody else's.
+    Query {
+        /// What it is asked.
+        query: OwnerQuery,
+        /// How long that may take, 10 ms to a minute. Default 2 s.
+        timeout: Duration,
+    },
+    /// `call`: an API of the operator's.
+    Call {
+        /// What it is asked.
+        call: Box<OwnerCall>,
+        /// How long that may take, 10 ms to a minute. Default 2 s.
+        timeout: Duration,
     },
 }
 
@@ -104,7 +129,6 @@ pub(super) fn needs_store(ownerships: &[OwnershipSettings]) -> bool {
 }
 
 fn source(reader: &mut Reader<'_>) -> Option<OwnerSource> {
-    reader.unsupported(&["query", "call"]);
     let given: Vec<(&'static str, &Entry)> =
         SOURCES.into_iter().filter_map(|key| Some((key, reader.entry(key)?))).collect();
     match given.as_slice() {
@@ -113,8 +137,9 @@ fn source(reader: &mut Reader<'_>) -> Option<OwnerSource> {
             None
         }
         [("claim", _)] => Some(OwnerSource::Claim(reader.read("claim", claim_path)?.value)),
-        [("table", _)] => Some(table(reader.table("table")?, reader)),
-        [_] => None,
+        [("query", _)] => query(reader.table("query")?),
+        [("call", _)] => call(reader.table("call")?, reader),
+        [_] => Some(table(reader.table("table")?, reader)),
         [_, (key, second), ..] => {
             let mistake = Mistake::new("is a second source: there is exactly one of `claim`, `table`, `query`, `call`");
             reader.report(key, second.place, mistake);
@@ -148,6 +173,69 @@ fn table(mut table: Reader<'_>, ownership: &mut Reader<'_>) -> OwnerSource {
     }
     table.finish();
     OwnerSource::Table { learn, forget }
+}
+
+fn query(mut query: Reader<'_>) -> Option<OwnerSource> {
+    if query.entry("database").is_none() {
+        let help = "name it: `database = { env = \"LEGACY_DATABASE_URL\" }`, or `\"sqlite:PATH\"`";
+        query.missing("database", help);
+    }
+    let location = store::read(&mut query, "database");
+    let dialect = match location {
+        Some(Location::Postgres(_)) => SqlDialect::Postgres,
+        Some(Location::Sqlite(_)) | None => SqlDialect::Sqlite,
+    };
+    if query.entry("sql").is_none() {
+        query.missing("sql", "`sql = \"SELECT 1 FROM plants WHERE uuid = $resource AND owner = $subject\"`");
+    }
+    let sql = query.read("sql", |node| {
+        let text = node.string().ok_or_else(|| Mistake::kind("a string", node))?;
+        OwnerSql::parse(text, dialect).map_err(|error| Mistake::new(error.to_string()))
+    });
+    let timeout = query.read_or("timeout", DEFAULT_TIMEOUT, |node| duration(node, TIMEOUTS));
+    query.finish();
+    Some(OwnerSource::Query { query: OwnerQuery { location: location?, sql: sql?.value }, timeout })
+}
+
+fn call(mut call: Reader<'_>, ownership: &mut Reader<'_>) -> Option<OwnerSource> {
+    let variable = ownership.entry("variable").and_then(|entry| text(&entry.node).ok());
+    if call.entry("url").is_none() {
+        call.missing("url", "`url = \"http://127.0.0.1:8000/internal/plants/{plantUuid}\"`");
+    }
+    if call.entry("pointer").is_none() {
+        call.missing("pointer", "say where the owner stands in the answer: `pointer = \"/ownerId\"`");
+    }
+    hide_password(&mut call);
+    let pointer = call.read("pointer", pointer);
+    let url = call.read("url", |node| {
+        // Where the variable is wrong that is said, and nothing of its place.
+        let Some(variable) = variable else { return text(node).map(|_| None) };
+        let pointer = pointer.as_ref().map_or("", |read| read.value.as_str());
+        let call = OwnerCall::new(text(node)?, variable, pointer);
+        call.map(Some).map_err(|error| Mistake::new(error.to_string()))
+    });
+    let timeout = call.read_or("timeout", DEFAULT_TIMEOUT, |node| duration(node, TIMEOUTS));
+    let authorization = call.entry("authorization").and_then(|entry| Some((secrets::read(&call, entry)?, entry.place)));
+    let asked = url.and_then(|read| read.value);
+    let asked = match (asked, authorization) {
+        (Some(asked), Some((named, place))) => {
+            let authorized = asked.authorization(&named.secret);
+            if authorized.is_none() {
+                call.report("authorization", place, Mistake::new("cannot be the value of a header field"));
+            }
+            authorized
+        }
+        (asked, _) => asked,
+    };
+    call.finish();
+    pointer.is_some().then_some(OwnerSource::Call { call: Box::new(asked?), timeout })
+}
+
+/// A URL with a password in it is refused; the message must not show it either.
+fn hide_password(call: &mut Reader<'_>) {
+    if let Some(entry) = call.entry("url").filter(|entry| entry.node.string().is_some_and(|url| url.contains('@'))) {
+        call.context.problems.hide(entry.node.place);
+    }
 }
 
 /// A JSON pointer (RFC 6901 §3) that is not the whole document.

@@ -1,4 +1,4 @@
-//! `store`: where revocations outlive the process.
+//! `store`, and the `database` of a query: a SQLite file or a PostgreSQL database.
 //!
 //! `"sqlite:PATH"`, relative to the file that says so; or `{ env = "NAME" }` or `{ file = "PATH" }` for what begins with
 //! `postgres://` and holds a password (or with `sqlite:`).
@@ -16,23 +16,23 @@ use crate::{secret::Secret, store::Location};
 const SQLITE: &str = "sqlite:";
 const POSTGRES: [&str; 2] = ["postgres://", "postgresql://"];
 
-/// Reads `store`. `None`: there is none, or it is wrong, which has been said.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<Location> {
-    let entry = reader.entry("store")?;
+/// Reads `key`. `None`: there is none, or it is wrong, which has been said.
+pub(super) fn read(reader: &mut Reader<'_>, key: &'static str) -> Option<Location> {
+    let entry = reader.entry(key)?;
     if entry.node.table().is_some() {
         let secret = secrets::read(reader, entry)?.secret;
         let known = location(reader, &secret, entry.node.place);
-        return known.map_err(|mistake| reader.report("store", entry.node.place, mistake)).ok();
+        return known.map_err(|mistake| reader.report(key, entry.node.place, mistake)).ok();
     }
-    let written = reader.parse("store", &entry.node, text)?;
+    let written = reader.parse(key, &entry.node, text)?;
     let known = if POSTGRES.iter().any(|scheme| written.value.starts_with(scheme)) {
         reader.context.problems.hide(written.place);
         let mistake = Mistake::new("must not hold a password in the configuration itself");
-        Err(mistake.help("write `store = { env = \"DATABASE_URL\" }`"))
+        Err(mistake.help(format!("write `{key} = {{ env = \"DATABASE_URL\" }}`")))
     } else {
         location(reader, &Secret::from(written.value.to_owned()), written.place)
     };
-    known.map_err(|mistake| reader.report("store", written.place, mistake)).ok()
+    known.map_err(|mistake| reader.report(key, written.place, mistake)).ok()
 }
 
 fn location(reader: &Reader<'_>, url: &Secret, place: Place) -> Result<Location, Mistake> {

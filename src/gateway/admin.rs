@@ -131,6 +131,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         cache: snapshot.authenticator.cache_stats(),
         revocations: snapshot.revoker.revocations().count() as u64,
         store: snapshot.store.as_ref().map(|store| (store.status(), snapshot.revoker.waiting())),
+        ownerships: &snapshot.ownerships,
         upstreams: snapshot.upstreams.iter().map(|upstream| &**upstream).collect(),
         keys: snapshot.authenticator.issuers().collect(),
         now: snapshot.clock.now(),

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use super::report::Report;
+use super::{
+    ownership::{Ownerships, tally},
+    report::Report,
+};
 use crate::{
     authn::{CacheStats, KeySource},
     clock::Timestamp,
@@ -125,6 +128,7 @@ pub(super) struct Scrape<'a, W> {
     pub(super) revocations: u64,
     /// If there is one; and the revocations that it has not taken yet.
     pub(super) store: Option<(Status, usize)>,
+    pub(super) ownerships: &'a Ownerships,
     pub(super) upstreams: Vec<&'a UpstreamSettings>,
     /// The issuers by name.
     pub(super) keys: Vec<(&'a str, &'a KeySource)>,
@@ -155,6 +159,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_keys(out)?;
         self.write_introspections(out)?;
         self.write_store(out)?;
+        tally::write(self.ownerships.tallies(), out)?;
         let (gauges, cache) = (self.gauges, &self.cache);
         let connections = gauges.connections.load(Ordering::Relaxed) as u64;
         let in_flight = gauges.in_flight.load(Ordering::Relaxed) as u64;
@@ -315,7 +320,10 @@ impl<W> Scrape<'_, W> {
         family(out, "store_failures_total", "counter", "What the store did not do.")?;
         writeln!(out, "bearergate_store_failures_total {}", status.failures)?;
         family(out, "revocations_not_kept", "gauge", "Revocations in force that the store has not taken yet.")?;
-        writeln!(out, "bearergate_revocations_not_kept {waiting}")
+        writeln!(out, "bearergate_revocations_not_kept {waiting}")?;
+        let help = "Changes of who owns what that the store has not taken yet.";
+        family(out, "ownership_changes_not_kept", "gauge", help)?;
+        writeln!(out, "bearergate_ownership_changes_not_kept {}", self.ownerships.waiting())
     }
 }
 
@@ -346,6 +354,7 @@ mod tests {
             cache,
             revocations: 4,
             store: Some((Status { error: None, failures: 5 }, 6)),
+            ownerships: &Ownerships::default(),
             upstreams: vec![&upstream],
             keys: Vec::new(),
             now: Timestamp::default(),

@@ -16,6 +16,7 @@ mod head;
 pub mod keys;
 mod listener;
 pub mod metrics;
+pub mod ownership;
 pub mod prepare;
 pub mod published;
 mod report;
@@ -30,6 +31,7 @@ mod worker;
 
 pub use cors::Cors;
 pub use echo::Echo;
+pub use ownership::Ownerships;
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use published::Published;
 pub use revoker::Revoker;

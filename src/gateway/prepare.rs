@@ -2,12 +2,14 @@
 
 use std::{
     convert::Infallible,
+    fs::DirBuilder,
     io,
+    os::unix::fs::DirBuilderExt,
     sync::{Arc, mpsc},
 };
 
 use super::{
-    Cors, Echo, Published, Revoker, Settings, Snapshot,
+    Cors, Echo, Ownerships, Published, Revoker, Settings, Snapshot,
     keys::{self, KeysError},
 };
 use crate::{
@@ -17,13 +19,13 @@ use crate::{
     },
     authz::{
         Mode, OwnershipSource, Policy, RouteError, Routes,
-        ownership::{Changes, Lookups, Owners, OwnersSettings},
+        ownership::{Changes, Lookups, Owners, OwnersSettings, OwnershipStore},
     },
     clock::Clock,
     config::{self, Config, Issuer, OwnerSource, OwnershipSettings, Server, Upstream},
     contract::Contract,
     proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
-    store::Store,
+    store::{Location, Store},
 };
 
 /// A gateway that only has to be started.
@@ -64,7 +66,7 @@ pub enum PrepareError {
 pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError> {
     let mut vocabulary = Vocabulary::default();
     let routes = config.routes(&mut vocabulary).map_err(PrepareError::Routes)?;
-    let (policy, _lookups) = policy(config, routes, clock);
+    let (policy, lookups) = policy(config, routes, clock);
     let contract = Contract::new(config.dialect.clone());
     let (first, fetched) = mpsc::channel::<Infallible>();
     let keys = |issuer: &Issuer| start_keys(issuer, clock, first.clone());
@@ -73,7 +75,8 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     // Nothing is ever sent: this ends when every provider has given keys or has failed, or else with the time.
     let _ = fetched.recv_timeout(RemoteKeys::DEFAULT_WAIT);
     let revocations = Arc::clone(authenticator.revocations());
-    let store = config.store.as_ref().map(Store::open).transpose()?;
+    let store = open_store(config)?;
+    let ownerships = Ownerships::start(&config.ownerships, lookups, table(config, store.as_ref()))?;
     let revoker = match &store {
         Some(store) => {
             let grants = Arc::clone(authenticator.role_grants());
@@ -95,6 +98,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         published,
         policy: Arc::new(policy),
         cors: config.cors.clone().map(Cors::new).map(Arc::new),
+        ownerships: Arc::new(ownerships),
         contract: Arc::new(contract),
         managed: ManagedHeaders::new(names, authorization),
         upstreams,
@@ -117,19 +121,17 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     Ok(Prepared { settings, snapshot, echo })
 }
 
-/// The policy, and the questions of each ownership that somebody has to be asked for.
-pub(crate) fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy, Vec<(OwnershipSettings, Lookups)>) {
-    let mut lookups = Vec::new();
+/// The policy, and the questions of each ownership, if somebody has to be asked for it.
+pub(crate) fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy, Vec<Option<Lookups>>) {
     let source = |settings: &OwnershipSettings| match &settings.source {
-        OwnerSource::Claim(claim) => OwnershipSource::Claim(claim.clone()),
-        OwnerSource::Table { .. } => {
+        OwnerSource::Claim(claim) => (OwnershipSource::Claim(claim.clone()), None),
+        OwnerSource::Table { .. } | OwnerSource::Query { .. } | OwnerSource::Call { .. } => {
             let (owners, asked) =
                 Owners::new(OwnersSettings { name: settings.name.clone(), life: settings.cache, clock: clock.clone() });
-            lookups.push((settings.clone(), asked));
-            OwnershipSource::Owners(owners)
+            (OwnershipSource::Owners(owners), Some(asked))
         }
     };
-    let sources = config.ownerships.iter().map(source).collect();
+    let (sources, lookups) = config.ownerships.iter().map(source).unzip();
     let changes = config.ownerships.iter().enumerate().flat_map(|(at, settings)| settings.changes(at));
     let policy = Policy::new(routes, sources, Changes::new(changes.collect()));
     let policy = match config.mode {
@@ -137,6 +139,27 @@ pub(crate) fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy,
         Mode::Report => policy.report_unmatched(config.default_upstream()),
     };
     (policy, lookups)
+}
+
+/// The store that is configured, in its folder: the state folder is the gateway's to make.
+///
+/// # Errors
+/// When the folder cannot be made, or as [`Store::open`].
+pub fn open_store(config: &Config) -> Result<Option<Store>, StoreError> {
+    let Some(location) = &config.store else { return Ok(None) };
+    if let Location::Sqlite(path) = location
+        && path.parent() == Some(&config.state_folder)
+    {
+        DirBuilder::new().recursive(true).mode(0o700).create(&config.state_folder).map_err(StoreError::new)?;
+    }
+    Store::open(location).map(Some)
+}
+
+/// The store, if an ownership is a table in it.
+fn table(config: &Config, store: Option<&Store>) -> Option<Arc<dyn OwnershipStore>> {
+    let is_table = |settings: &OwnershipSettings| matches!(settings.source, OwnerSource::Table { .. });
+    let store = store.filter(|_| config.ownerships.iter().any(is_table))?;
+    Some(Arc::new(store.clone()))
 }
 
 /// The keys of an issuer, or the means to ask it; `first` is dropped when keys have come, or could not be fetched at once.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{Cors, Published, Revoker};
+use super::{Cors, Ownerships, Published, Revoker};
 use crate::{
     authn::Authenticator,
     authz::Policy,
@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub policy: Arc<Policy>,
     /// What pages of other origins may do; `None`: that is the upstream's affair.
     pub cors: Option<Arc<Cors>>,
+    /// Who answers whose a resource is, and keeps what goes through and changes that.
+    pub ownerships: Arc<Ownerships>,
     /// In whose words a request is refused.
     pub contract: Arc<Contract>,
     /// The names that only the gateway sets.

@@ -6,7 +6,7 @@
 use std::{
     cell::RefCell,
     future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
     rc::Rc,
     sync::Arc,
@@ -18,13 +18,14 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header::ORIGIN};
 use hyper::body::Incoming;
-use tokio::time::Instant;
+use tokio::{task::spawn_local, time::Instant};
 
 use super::{
     body::Answer,
     connection::Connection,
     head,
     metrics::WorkerMetrics,
+    ownership::settle::{self, Doubts},
     report::Example,
     request_log::{Ids, Known, RequestLog},
     snapshot::Snapshot,
@@ -58,6 +59,17 @@ impl Current {
     fn new(snapshot: Arc<Snapshot>) -> Rc<Self> {
         let upstreams = Upstreams::new(&snapshot.upstreams);
         Rc::new(Self { snapshot, upstreams })
+    }
+
+    /// What forwarding needs to know of a request on this connection.
+    fn context<'a>(&'a self, connection: &'a Connection) -> Context<'a> {
+        Context {
+            peer: &connection.peer,
+            upstreams: &self.upstreams,
+            managed: &self.snapshot.managed,
+            body_bytes: self.snapshot.limits.body_bytes,
+            stall_limit: self.snapshot.limits.idle_timeout,
+        }
     }
 }
 
@@ -213,7 +225,7 @@ impl Stack {
         &self,
         request: Request<Incoming>,
         connection: &Rc<Connection>,
-        current: &Current,
+        current: &Rc<Current>,
         log: &RequestLog<'_>,
     ) -> Result<Response<Body>, Refusal> {
         let snapshot = &*current.snapshot;
@@ -226,14 +238,12 @@ impl Stack {
             }
         };
         let (rule, principal) = (Arc::clone(permit.rule()), permit.principal().cloned());
-        let context = Context {
-            peer: &connection.peer,
-            upstreams: &current.upstreams,
-            managed: &snapshot.managed,
-            body_bytes: snapshot.limits.body_bytes,
-            stall_limit: snapshot.limits.idle_timeout,
+        let answered = if permit.changes().is_empty() {
+            forward(permit, request, &current.context(connection)).await
+        } else {
+            forward_change(permit, request, connection, current).await
         };
-        forward(permit, request, &context).await.map_err(|rejection| Refusal {
+        answered.map_err(|rejection| Refusal {
             rule: Some(rule.name().into()),
             issuer: principal.map(|principal| principal.issuer().into()),
             ..rejection.into()
@@ -283,6 +293,31 @@ fn publish<B>(request: &Request<B>, snapshot: &Snapshot) -> Option<Response<Byte
     let response = snapshot.published.as_ref()?.answer(request)?;
     // A request with two meanings is refused like any other.
     head::check(request, &snapshot.limits).is_ok().then_some(response)
+}
+
+/// Forwards what may change who owns what, and sees to that. Where it has to be kept this goes on without the client: what
+/// the upstream does is done.
+async fn forward_change(
+    mut permit: Permit,
+    mut request: Request<Incoming>,
+    connection: &Rc<Connection>,
+    current: &Rc<Current>,
+) -> Result<Response<Body>, Rejection> {
+    let changes = permit.take_changes();
+    settle::prepare(&mut request, &changes);
+    let (connection, current) = (Rc::clone(connection), Rc::clone(current));
+    let is_kept = settle::is_kept(&changes);
+    let forwarding = async move {
+        let snapshot = &current.snapshot;
+        let _doubts = Doubts::new(&snapshot.policy, &changes);
+        let response = forward(permit, request, &current.context(&connection)).await?;
+        Ok(snapshot.ownerships.settle(&changes, response, &snapshot.policy).await)
+    };
+    if !is_kept {
+        return forwarding.await;
+    }
+    // Nobody aborts it, so that what it fails with is a panic, and this request's.
+    spawn_local(forwarding).await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
 }
 
 /// Decides, and once more for each thing that is worth waiting for.

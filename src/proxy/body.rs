@@ -1,6 +1,7 @@
 //! An answer's body: streamed from the upstream, ready at hand, or none.
 
 use std::{
+    fmt,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -30,7 +31,12 @@ pub enum Body {
     Ready(Bytes),
     /// What the upstream sends, as it sends it.
     Upstream(UpstreamBody),
+    /// The same, looked at on its way.
+    Watched(WatchedBody),
 }
+
+/// A body inside another one that looks at it.
+pub struct WatchedBody(Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError>>>);
 
 /// A body that comes from an upstream. At its end the connection goes back to its pool.
 #[derive(Debug)]
@@ -47,6 +53,12 @@ impl Body {
             return Self::Empty;
         }
         Self::Upstream(UpstreamBody { incoming, lease: Some(lease), upstream })
+    }
+
+    /// What `body` makes of one of these.
+    #[must_use]
+    pub fn watched(body: impl HttpBody<Data = Bytes, Error = BodyError> + 'static) -> Self {
+        Self::Watched(WatchedBody(Box::pin(body)))
     }
 }
 
@@ -87,9 +99,10 @@ impl HttpBody for Body {
             Self::Empty => Poll::Ready(None),
             ready @ Self::Ready(_) => match std::mem::take(ready) {
                 Self::Ready(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Self::Empty | Self::Upstream(_) => Poll::Ready(None),
+                Self::Empty | Self::Upstream(_) | Self::Watched(_) => Poll::Ready(None),
             },
             Self::Upstream(body) => body.poll_frame(context),
+            Self::Watched(body) => body.0.as_mut().poll_frame(context),
         }
     }
 
@@ -98,6 +111,7 @@ impl HttpBody for Body {
             Self::Empty => true,
             Self::Ready(_) => false,
             Self::Upstream(body) => body.incoming.is_end_stream(),
+            Self::Watched(body) => body.0.is_end_stream(),
         }
     }
 
@@ -106,6 +120,13 @@ impl HttpBody for Body {
             Self::Empty => SizeHint::with_exact(0),
             Self::Ready(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Upstream(body) => body.incoming.size_hint(),
+            Self::Watched(body) => body.0.size_hint(),
         }
+    }
+}
+
+impl fmt::Debug for WatchedBody {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("WatchedBody").finish_non_exhaustive()
     }
 }

@@ -13,8 +13,10 @@
 mod database;
 #[cfg(feature = "postgres")]
 mod postgres;
+pub mod query;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod rows;
+pub mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

@@ -32,10 +32,7 @@ database::implement!(Postgres);
 
 impl Postgres {
     pub(super) async fn open(url: &Secret, purpose: Purpose) -> Result<Self, StoreError> {
-        let options = std::str::from_utf8(url.expose()).ok().and_then(options);
-        // What is wrong with it would show a part of it, and it holds a password.
-        let options = options.ok_or_else(|| StoreError::from("the URL of the database cannot be read"))?;
-        let options = options.application_name("bearergate").disable_statement_logging();
+        let options = connect_options(url)?;
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
         let pool = pool.connect_with(options).await?;
         if purpose == Purpose::Use {
@@ -48,6 +45,14 @@ impl Postgres {
     async fn pool(&self) -> Result<PgPool, StoreError> {
         Ok(self.0.clone())
     }
+}
+
+/// How to connect to the database at `url`.
+pub(super) fn connect_options(url: &Secret) -> Result<PgConnectOptions, StoreError> {
+    let options = std::str::from_utf8(url.expose()).ok().and_then(options);
+    // What is wrong with it would show a part of it, and it holds a password.
+    let options = options.ok_or_else(|| StoreError::from("the URL of the database cannot be read"))?;
+    Ok(options.application_name("bearergate").disable_statement_logging())
 }
 
 fn options(url: &str) -> Option<PgConnectOptions> {

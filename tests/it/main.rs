@@ -16,6 +16,8 @@ mod forwarding;
 mod http_2;
 mod issuers;
 mod keys;
+#[cfg(feature = "sqlite")]
+mod ownership;
 mod path;
 mod report;
 #[cfg(feature = "sqlite")]

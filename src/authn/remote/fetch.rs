@@ -76,7 +76,7 @@ impl Fetcher {
 }
 
 /// Trusts the authorities that this machine trusts; where it has none, Mozilla's as of this build.
-pub(super) fn connector() -> io::Result<HttpsConnector<HttpConnector>> {
+pub(crate) fn connector() -> io::Result<HttpsConnector<HttpConnector>> {
     let provider = aws_lc_rs::default_provider;
     let connector = match HttpsConnectorBuilder::new().with_provider_and_native_roots(provider()) {
         Ok(connector) => connector,
@@ -85,18 +85,18 @@ pub(super) fn connector() -> io::Result<HttpsConnector<HttpConnector>> {
     Ok(connector.https_or_http().enable_http1().build())
 }
 
-pub(super) const fn user_agent() -> HeaderValue {
+pub(crate) const fn user_agent() -> HeaderValue {
     HeaderValue::from_static(concat!("bearergate/", env!("CARGO_PKG_VERSION")))
 }
 
 /// The error of a status that does not count.
-pub(super) fn unexpected(status: StatusCode) -> RemoteError {
+pub(crate) fn unexpected(status: StatusCode) -> RemoteError {
     let code = status.as_u16();
     if status.is_redirection() { RemoteError::Redirect(code) } else { RemoteError::Status(code) }
 }
 
 /// A body to its end, unless it is too large.
-pub(super) async fn body(body: Incoming) -> Result<Bytes, RemoteError> {
+pub(crate) async fn body(body: Incoming) -> Result<Bytes, RemoteError> {
     let collected = Limited::new(body, MOST_BYTES).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() { RemoteError::TooLarge } else { RemoteError::Body(with_causes(&*error)) }
     })?;
@@ -114,7 +114,7 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The error and what it comes from: the outermost says only that it went wrong.
-pub(super) fn with_causes(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -17,7 +17,7 @@
 //! ```
 
 mod discovery;
-mod fetch;
+pub(crate) mod fetch;
 mod introspect;
 mod refresh;
 mod url;

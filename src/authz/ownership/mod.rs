@@ -8,6 +8,8 @@
 //!
 //! Issuers may use the same subjects for different people: an owner is a subject of one issuer.
 
+#[cfg(feature = "gateway")]
+pub mod call;
 pub mod changes;
 pub(super) mod owners;
 mod store;

@@ -112,13 +112,6 @@ jwks_url = "https://a.example/jwks"
 [ownership.plant]
 variable = "id"
 table = { learn = {} }
-[ownership.device]
-variable = "id"
-query = { sql = "" }
-[ownership.sensor]
-variable = "id"
-call = { url = "" }
-cache = "10s"
 "#;
     assert_mistakes(
         text,
@@ -127,8 +120,6 @@ cache = "10s"
             ("`accounts` is not yet supported", "gateway.toml:5:2"),
             ("`listen.tls` is not yet supported", "gateway.toml:8:1"),
             ("`upstream.default.health_check` is not yet supported", "gateway.toml:11:1"),
-            ("`ownership.device.query` is not yet supported", "gateway.toml:20:1"),
-            ("`ownership.sensor.call` is not yet supported", "gateway.toml:23:1"),
         ],
     );
 }

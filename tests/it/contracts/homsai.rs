@@ -8,6 +8,9 @@ use crate::support::{
 
 const PLANT: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
+/// What the preset asks its table is here said by the token.
+const BY_CLAIM: &str = "[ownership.plant]\nvariable = 'plantUuid'\nclaim = 'plants'\n";
+
 /// A row of the document's table: verbs, path, permission, whether the plant has to be the caller's.
 struct Row {
     methods: &'static [&'static str],
@@ -103,7 +106,7 @@ fn unauthorized(response: &Response, what: &str, message: &str, path: &str) {
 
 #[test]
 fn every_route_asks_for_its_permission_and_then_for_the_plants_owner() {
-    let api = Api::new("homsai", "");
+    let api = Api::new("homsai", BY_CLAIM);
     let mut client = api.gateway.connect();
     for Row { methods, path, permission, owned } in table() {
         let right = [permission.as_str()];
@@ -132,7 +135,7 @@ fn every_route_asks_for_its_permission_and_then_for_the_plants_owner() {
 
 #[test]
 fn only_the_literal_permission_is_one() {
-    let api = Api::new("homsai", "");
+    let api = Api::new("homsai", BY_CLAIM);
     let mut client = api.gateway.connect();
     for value in [
         r#"["PLANTS"]"#,
@@ -173,7 +176,7 @@ fn only_the_literal_permission_is_one() {
 
 #[test]
 fn a_plant_is_its_owners_by_its_whole_name() {
-    let api = Api::new("homsai", "");
+    let api = Api::new("homsai", BY_CLAIM);
     let mut client = api.gateway.connect();
     let path = format!("/plants/{PLANT}");
     for plants in [
@@ -211,7 +214,7 @@ fn a_plant_is_its_owners_by_its_whole_name() {
 
 #[test]
 fn the_three_401s_come_before_anything_else() {
-    let api = Api::new("homsai", "");
+    let api = Api::new("homsai", BY_CLAIM);
     let mut client = api.gateway.connect();
     let good = claims(&all_but(&[]), &own());
     let foreign = Signer::p256();
@@ -245,7 +248,7 @@ fn the_three_401s_come_before_anything_else() {
 
 #[test]
 fn the_endpoints_that_hand_tokens_out_are_forwarded_with_what_they_were_sent() {
-    let api = Api::new("homsai", "");
+    let api = Api::new("homsai", BY_CLAIM);
     let mut client = api.gateway.connect();
     for (method, path) in [
         ("POST", "/auth/login"),
@@ -274,7 +277,7 @@ fn the_endpoints_that_hand_tokens_out_are_forwarded_with_what_they_were_sent() {
 
 #[test]
 fn anything_else_is_refused_even_to_who_may_everything() {
-    let api = Api::new("homsai", "");
+    let api = Api::new("homsai", BY_CLAIM);
     let mut client = api.gateway.connect();
     let token = api.token(&claims(&all_but(&[]), &own()));
     let plant = |rest: &str| format!("/plants/{PLANT}{rest}");
@@ -304,7 +307,7 @@ fn anything_else_is_refused_even_to_who_may_everything() {
 
 #[test]
 fn every_other_refusal_is_springs_body() {
-    let api = Api::new("homsai", "");
+    let api = Api::new("homsai", BY_CLAIM);
     let token = api.token(&claims(&["PLANTS CREATE"], "[]"));
     let expected = [
         (400, "Bad Request", "Bad request", None),
@@ -329,7 +332,7 @@ fn every_other_refusal_is_springs_body() {
 
 #[test]
 fn a_path_that_looks_like_json_stays_inside_its_string() {
-    let api = Api::new("homsai", "");
+    let api = Api::new("homsai", BY_CLAIM);
     let mut client = api.gateway.connect();
     for (path, shown) in [
         (r#"/a","status":200,"b":""#, r#"/a\",\"status\":200,\"b\":\""#),

@@ -112,6 +112,7 @@ impl Setup {
             revoker: Arc::new(Revoker::in_memory(Arc::clone(authenticator.revocations()))),
             published: None,
             authenticator: Arc::new(authenticator),
+            ownerships: Arc::default(),
             policy: Arc::new(Policy::new(routes, Vec::new(), Changes::default())),
             cors: None,
             contract: Arc::new(Contract::new(Dialect::default())),
