@@ -14,11 +14,13 @@ mod authenticator;
 pub mod bearer;
 pub mod cache;
 mod grants;
+mod identity;
 pub mod key_source;
 mod principal;
 #[cfg(feature = "jwks")]
 pub mod remote;
 mod renewal;
+mod resign;
 pub mod revocation;
 
 use std::{sync::Arc, time::Duration};
@@ -28,9 +30,11 @@ pub use self::{
     bearer::SchemeMatch,
     cache::{CacheSettings, CacheStats},
     grants::{PermissionSet, Roles, Vocabulary},
+    identity::{HeaderFormat, IdentityHeader},
     key_source::KeySource,
-    principal::{IdentityHeader, Principal},
+    principal::Principal,
     renewal::{KeyStatus, Renewal, RenewalSettings, Renewer},
+    resign::{ResignSettings, Resigner},
     revocation::Revocations,
 };
 use crate::jwt::InvalidToken;

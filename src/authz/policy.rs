@@ -2,7 +2,8 @@
 //!
 //! 1. No rule covers the request: denied, and only to a caller whose token is good (a stranger is asked for a token
 //!    first, and so learns nothing about the routes).
-//! 2. A token of an issuer that the rule does not accept is not a token here.
+//! 2. A token of an issuer that the rule does not accept is not a token here. One issuer may be accepted only where a rule
+//!    names it: the one whose tokens are meant for the upstream, which must not be able to send them back.
 //! 3. A missing permission is denied before ownership is looked at.
 //! 4. A resource that nobody knows is nobody's: denied like one of somebody else. While it is being asked whose it is,
 //!    the request waits, once; whoever gives no answer lets nobody in.
@@ -83,13 +84,21 @@ pub struct Policy {
     routes: Routes,
     sources: Box<[OwnershipSource]>,
     changes: Changes,
+    internal_issuer: Option<Box<str>>,
 }
 
 impl Policy {
     /// `sources` and the ownerships that `routes` were built with are in the same order.
     #[must_use]
     pub fn new(routes: Routes, sources: Vec<OwnershipSource>, changes: Changes) -> Self {
-        Self { routes, sources: sources.into(), changes }
+        Self { routes, sources: sources.into(), changes, internal_issuer: None }
+    }
+
+    /// Tokens of `issuer` count only on routes that name it.
+    #[must_use]
+    pub fn internal_issuer(mut self, issuer: &str) -> Self {
+        self.internal_issuer = Some(issuer.into());
+        self
     }
 
     /// All rules.
@@ -140,7 +149,8 @@ impl Policy {
 
     fn check(&self, found: &Match<'_>, principal: &Principal, waited: Option<&OwnerAwaited>) -> Result<(), Denial> {
         let rule = found.rule();
-        if !rule.accepts_issuer(principal.issuer()) {
+        let internal = self.internal_issuer.as_deref() == Some(principal.issuer());
+        if !rule.accepts_issuer(principal.issuer(), internal) {
             return Err(Denial::IssuerNotAccepted(principal.issuer().into()));
         }
         if let Some(missing) = rule.requirement().missing(principal) {

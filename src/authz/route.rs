@@ -147,8 +147,9 @@ impl Rule {
         self.owner.as_ref()
     }
 
-    pub(super) fn accepts_issuer(&self, issuer: &str) -> bool {
-        self.issuers.is_empty() || self.issuers.iter().any(|accepted| &**accepted == issuer)
+    /// `internal`: it has to be named.
+    pub(super) fn accepts_issuer(&self, issuer: &str, internal: bool) -> bool {
+        self.issuers.is_empty() && !internal || self.issuers.iter().any(|accepted| &**accepted == issuer)
     }
 }
 

@@ -45,7 +45,7 @@ use self::{
 pub use self::{
     diagnostics::Diagnostics,
     document::Config,
-    identity::IdentityHeaders,
+    identity::{IdentityHeaders, Resign},
     interpolate::Environment,
     issuer::Issuer,
     key_source::KeySource,

@@ -1,6 +1,7 @@
 //! The configuration from outside: a text goes in, typed values or the rendered mistakes come out.
 
 mod document;
+mod identity;
 mod issuers;
 mod mistakes;
 mod presets;

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     authn::{
-        Authenticator, AuthenticatorError, IssuerSettings, KeySource, Vocabulary, remote::RemoteKeys,
-        revocation::StoreError,
+        Authenticator, AuthenticatorError, IssuerSettings, KeySource, ResignSettings, Resigner, Vocabulary,
+        remote::RemoteKeys, revocation::StoreError,
     },
     authz::{
         OwnershipSource, Policy, RouteError, Routes,
@@ -77,7 +77,8 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         None => Revoker::in_memory(revocations),
     };
     let source = |issuer: &str| authenticator.keys(issuer).cloned();
-    let published = Published::start(&config.issuers, source, clock)?.map(Arc::new);
+    let resigner = resigner(config, clock)?.map(Arc::new);
+    let published = Published::start(&config.issuers, source, resigner.as_ref(), clock)?.map(Arc::new);
     let (upstreams, echo) = upstreams(&config.upstreams).map_err(PrepareError::Echo)?;
     let identity = &config.identity_headers;
     let authorization =
@@ -89,7 +90,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         published,
         policy: Arc::new(policy),
         contract: Arc::new(contract),
-        managed: ManagedHeaders::new(names, authorization),
+        managed: resigner.into_iter().fold(ManagedHeaders::new(names, authorization), ManagedHeaders::resigned),
         upstreams,
         limits: config.limits,
         trusted_proxies: config.listen.trusted_proxies.clone(),
@@ -124,7 +125,24 @@ fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy, Vec<(Owner
     };
     let sources = config.ownerships.iter().map(source).collect();
     let changes = config.ownerships.iter().enumerate().flat_map(|(at, settings)| settings.changes(at));
-    (Policy::new(routes, sources, Changes::new(changes.collect())), lookups)
+    let policy = Policy::new(routes, sources, Changes::new(changes.collect()));
+    let internal = config.identity_headers.resign.as_ref().map(|resign| resign.issuer.as_str());
+    (internal.into_iter().fold(policy, Policy::internal_issuer), lookups)
+}
+
+/// What signs tokens for the upstream, if it gets any.
+fn resigner(config: &Config, clock: &Clock) -> Result<Option<Resigner>, KeysError> {
+    let Some(resign) = &config.identity_headers.resign else { return Ok(None) };
+    let Some(issuer) = config.issuers.iter().find(|issuer| issuer.name == resign.issuer) else { return Ok(None) };
+    let settings = ResignSettings {
+        issuer: issuer.name.clone(),
+        expectations: issuer.expectations.clone(),
+        lifetime: resign.lifetime,
+        claims: resign.claims.clone(),
+        header: resign.header.clone(),
+    };
+    let key = keys::open(issuer, clock.now())?.signing;
+    Ok(key.map(|key| Resigner::new(settings, key, clock.clone())))
 }
 
 /// The keys of an issuer; `first` is dropped when they have come, or could not be fetched at once.

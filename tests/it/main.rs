@@ -12,6 +12,7 @@ mod contracts;
 mod drain;
 mod forwarding;
 mod http_2;
+mod identity;
 mod keys;
 mod path;
 #[cfg(feature = "sqlite")]
