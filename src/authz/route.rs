@@ -74,6 +74,67 @@ pub struct RouteSpec {
     pub issuers: Vec<String>,
 }
 
+impl RouteSpec {
+    /// A valid token is needed.
+    #[must_use]
+    pub fn token() -> Self {
+        Self::default()
+    }
+
+    /// A token is ignored.
+    #[must_use]
+    pub fn public() -> Self {
+        Self { access: Access::Public, ..Self::default() }
+    }
+
+    /// A token is verified if there is one, and a bad one refused.
+    #[must_use]
+    pub fn optional() -> Self {
+        Self { access: Access::Optional, ..Self::default() }
+    }
+
+    /// Needed, with the other ones that are added so.
+    #[must_use]
+    pub fn permission(mut self, permission: &str) -> Self {
+        self.permissions.push(permission.to_owned());
+        self
+    }
+
+    /// One of these is needed.
+    #[must_use]
+    pub fn any_permission<'p>(mut self, permissions: impl IntoIterator<Item = &'p str>) -> Self {
+        self.any_permission.extend(permissions.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// The ownership that decides whose the resource is.
+    #[must_use]
+    pub fn owner(mut self, ownership: &str) -> Self {
+        self.owner = Some(ownership.to_owned());
+        self
+    }
+
+    /// Only tokens of this issuer are accepted, and of others that are added so.
+    #[must_use]
+    pub fn issuer(mut self, issuer: &str) -> Self {
+        self.issuers.push(issuer.to_owned());
+        self
+    }
+
+    /// Its paths may have this beyond the canonical form.
+    #[must_use]
+    pub fn allow(mut self, exceptions: PathExceptions) -> Self {
+        self.allow = self.allow.union(exceptions);
+        self
+    }
+
+    /// Whether it asks for what a token tells.
+    pub(crate) fn asks(&self) -> bool {
+        let Self { permissions, any_permission, owner, issuers, .. } = self;
+        !permissions.is_empty() || !any_permission.is_empty() || owner.is_some() || !issuers.is_empty()
+    }
+}
+
 /// One pattern of a [`RouteSpec`], ready to be checked.
 #[derive(Debug)]
 pub struct Rule {
