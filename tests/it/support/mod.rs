@@ -100,7 +100,7 @@ impl Setup {
                 keys: Arc::new(KeySource::known(KeySet::new(vec![key.verifying_key().clone()]).unwrap())),
                 algorithms: vec![Algorithm::Hs256],
                 expectations: Expectations::default(),
-                permissions: Vec::new(),
+                permissions: vec![ClaimPath::from("permissions")],
             })
             .vocabulary(vocabulary)
             .identity_headers(IDENTITY.map(identity_header).to_vec())
