@@ -9,51 +9,7 @@
 //!    the request's extensions.
 //!
 //! The layer authenticates by itself, because the route decides whether a token is wanted, and because the permissions
-//! that the routes name are what its principals are made ready for. Put it where paths are whole: within an
-//! [axum `nest`](https://docs.rs/axum/0.8/axum/struct.Router.html#method.nest) they have lost their beginning.
-//!
-//! ```
-//! use bearergate::{
-//!     authn::IssuerSettings,
-//!     authz::{Ownership, OwnershipSource, RouteSpec},
-//!     contract::Preset,
-//!     jwt::{KeySet, Origin},
-//!     layer::{BearerLayer, PolicyLayer},
-//! };
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let jwks = br#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-//! let (keys, _skipped) = KeySet::from_jwks(jwks, Origin::File)?;
-//! let bearer = BearerLayer::builder().issuer(IssuerSettings::new("main", keys)).dialect(Preset::Homsai);
-//! let layer = PolicyLayer::builder(bearer)
-//!     .route("GET /health", RouteSpec::public())
-//!     .route("POST /plants", RouteSpec::token().permission("PLANTS CREATE"))
-//!     .route("GET|DELETE /plants/{plant}", RouteSpec::token().permission("PLANTS READ").owner("plant"))
-//!     .ownership("plant", Ownership::of("plant").unless("ADMIN"), OwnershipSource::Claim("plants".into()))
-//!     .build()?;
-//! # let _ = layer;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! Where no claim tells whose a resource is, somebody who knows answers, on the service's own runtime, and requests wait
-//! for it. That an answer comes in time is their promise; a question that they drop refuses the request with 503.
-//!
-//! ```
-//! use std::time::Duration;
-//! use bearergate::{authz::{OwnershipSource, ownership::{Owners, OwnersSettings}}, clock::Clock};
-//!
-//! let settings = OwnersSettings { name: "order".to_owned(), life: Duration::from_secs(10), clock: Clock::system() };
-//! let (owners, mut lookups) = Owners::new(settings);
-//! let source = OwnershipSource::Owners(owners); // for `ownership("order", Ownership::of("id"), source)`
-//! let answering = async move {
-//!     while let Some(lookup) = lookups.next().await {
-//!         let theirs = lookup.record().subject == "alice"; // ask your database: does `subject` own `resource`?
-//!         lookup.owns(theirs);
-//!     }
-//! };
-//! # let _ = (source, answering); // tokio::spawn(answering)
-//! ```
+//! that the routes name are what its principals are made ready for.
 
 use std::sync::Arc;
 
@@ -70,7 +26,55 @@ use crate::{
     },
 };
 
-/// Lets requests through that their route allows, and refuses the others. See the [module](crate::layer).
+/// Lets requests through that their route allows, and refuses the others; what no route covers, too. The inner service
+/// finds the [`Principal`](crate::authn::Principal) and an `Arc<`[`Permit`](crate::authz::Permit)`>` in the request's
+/// extensions.
+///
+/// ```
+/// use bearergate::{
+///     authn::IssuerSettings,
+///     authz::{Ownership, OwnershipSource, RouteSpec},
+///     contract::Preset,
+///     jwt::{KeySet, Origin},
+///     layer::{BearerLayer, PolicyLayer},
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let jwks = br#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+/// let (keys, _skipped) = KeySet::from_jwks(jwks, Origin::File)?;
+/// let bearer = BearerLayer::builder().issuer(IssuerSettings::new("main", keys)).dialect(Preset::Homsai);
+/// let layer = PolicyLayer::builder(bearer)
+///     .route("GET /health", RouteSpec::public())
+///     .route("POST /plants", RouteSpec::token().permission("PLANTS CREATE"))
+///     .route("GET|DELETE /plants/{plant}", RouteSpec::token().permission("PLANTS READ").owner("plant"))
+///     .ownership("plant", Ownership::of("plant").unless("ADMIN"), OwnershipSource::Claim("plants".into()))
+///     .build()?;
+/// # let _ = layer;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Where no claim tells whose a resource is, somebody who knows answers, on the service's own runtime, and requests wait
+/// for it. That an answer comes in time is their promise; a question that they drop refuses the request with 503.
+///
+/// ```
+/// use std::time::Duration;
+/// use bearergate::{authz::{OwnershipSource, ownership::{Owners, OwnersSettings}}, clock::Clock};
+///
+/// let settings = OwnersSettings { name: "order".to_owned(), life: Duration::from_secs(10), clock: Clock::system() };
+/// let (owners, mut lookups) = Owners::new(settings);
+/// let source = OwnershipSource::Owners(owners); // for `ownership("order", Ownership::of("id"), source)`
+/// let answering = async move {
+///     while let Some(lookup) = lookups.next().await {
+///         let theirs = lookup.record().subject == "alice"; // ask your database: does `subject` own `resource`?
+///         lookup.owns(theirs);
+///     }
+/// };
+/// # let _ = (source, answering); // tokio::spawn(answering)
+/// ```
+///
+/// Put it where paths are whole: within an
+/// [axum `nest`](https://docs.rs/axum/0.8/axum/struct.Router.html#method.nest) they have lost their beginning.
 #[derive(Clone, Debug)]
 pub struct PolicyLayer {
     gate: Arc<Gate>,

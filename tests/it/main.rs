@@ -15,6 +15,7 @@ mod http_2;
 mod identity;
 mod keys;
 mod path;
+mod permissions;
 #[cfg(feature = "sqlite")]
 mod revocation;
 mod smuggling;
