@@ -20,6 +20,11 @@ lint:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 
+# With real issuers; needs node, npm and python3 with venv.
+issuers:
+    tests/issuers/install.sh target/issuers
+    BEARERGATE_TEST_ISSUERS=target/issuers cargo test --test it -- --ignored issuers
+
 # A newcomer's first minute, with a real binary.
 first-minute:
     cargo build
@@ -32,3 +37,8 @@ fuzz target seconds="60":
 # `just bench layer`, or all of them.
 bench *names:
     cargo bench --all-features {{ if names == "" { "--bench '*'" } else { "--bench " + names } }}
+
+# What refreshing keys costs the requests meanwhile. Needs wrk and curl.
+bench-refresh:
+    cargo build --release
+    benches/refresh.sh target/release/bearergate

@@ -20,6 +20,9 @@ impl Timestamp {
     /// The last second that [`Timestamp`] can hold.
     pub const MAX_SECONDS: u64 = u64::MAX / 1000;
 
+    /// The last point in time.
+    pub const MAX: Self = Self(u64::MAX);
+
     /// From milliseconds since the epoch.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {

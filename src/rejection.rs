@@ -127,7 +127,7 @@ pub enum Rejection {
         retry_after: Duration,
     },
     /// The issuer's keys are not known.
-    #[error("the keys of issuer {issuer:?} are not known")]
+    #[error("issuer {issuer:?} cannot be had: its keys are not known, or it does not answer")]
     KeysUnavailable {
         /// The issuer's name in the configuration.
         issuer: Arc<str>,
@@ -237,7 +237,8 @@ impl From<AuthnError> for Rejection {
         match error {
             AuthnError::NotAuthenticated => Self::NotAuthenticated,
             AuthnError::TokenExpired => Self::TokenExpired,
-            AuthnError::InvalidToken(cause) | AuthnError::KeyAwaited { cause, .. } => Self::InvalidToken(cause),
+            AuthnError::InvalidToken(cause) => Self::InvalidToken(cause),
+            AuthnError::Awaited { otherwise, .. } => Self::from(*otherwise),
             AuthnError::KeysUnavailable { issuer, retry_after } => Self::KeysUnavailable { issuer, retry_after },
         }
     }

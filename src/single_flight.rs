@@ -91,10 +91,9 @@ impl<K: Eq + Hash, V> SingleFlight<K, V> {
     pub fn open(&self) -> usize {
         lock(&self.shared.state).open.len()
     }
-}
 
-impl<K: Eq + Hash, V> Drop for SingleFlight<K, V> {
-    fn drop(&mut self) {
+    /// Nothing is asked any more. What was asked may still be answered.
+    pub fn close(&self) {
         let taker = {
             let mut line = lock(&self.shared.state);
             line.ended = true;
@@ -104,9 +103,15 @@ impl<K: Eq + Hash, V> Drop for SingleFlight<K, V> {
     }
 }
 
+impl<K: Eq + Hash, V> Drop for SingleFlight<K, V> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl<K: Clone + Eq + Hash, V> Questions<K, V> {
-    /// The next question; `None` once nobody asks any more and all were taken.
-    pub async fn next(&mut self) -> Option<Question<K, V>> {
+    /// The next question; `None` once nobody asks any more and all were taken. For one task: another would not be woken.
+    pub async fn next(&self) -> Option<Question<K, V>> {
         poll_fn(|context| {
             let mut line = lock(&self.shared.state);
             if let Some(key) = line.waiting.pop_front() {
@@ -273,24 +278,24 @@ mod tests {
         Pin::new(awaited).poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
-    fn next<K: Clone + Eq + Hash, V>(questions: &mut Questions<K, V>) -> Poll<Option<Question<K, V>>> {
+    fn next<K: Clone + Eq + Hash, V>(questions: &Questions<K, V>) -> Poll<Option<Question<K, V>>> {
         std::pin::pin!(questions.next()).poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    fn taken<K: Clone + Eq + Hash, V>(questions: &mut Questions<K, V>) -> Question<K, V> {
+    fn taken<K: Clone + Eq + Hash, V>(questions: &Questions<K, V>) -> Question<K, V> {
         let Poll::Ready(Some(question)) = next(questions) else { panic!("there is no question") };
         question
     }
 
     #[test]
     fn all_who_ask_while_it_is_open_get_the_one_answer() {
-        let (flights, mut questions) = SingleFlight::new(8);
+        let (flights, questions) = SingleFlight::new(8);
         let mut first = flights.ask(&"a").unwrap();
-        let question = taken(&mut questions);
+        let question = taken(&questions);
         let mut second = flights.ask(&"a").unwrap();
         let mut copy = second.clone();
         assert!(waits(&mut first) && waits(&mut second) && waits(&mut copy));
-        assert!(next(&mut questions).is_pending(), "it is asked once");
+        assert!(next(&questions).is_pending(), "it is asked once");
         assert_eq!((*question.key(), first.answer()), ("a", None));
         question.answer(7);
         for awaited in [&mut first, &mut second, &mut copy] {
@@ -299,24 +304,24 @@ mod tests {
         }
         let mut third = flights.ask(&"a").unwrap();
         assert!(waits(&mut third), "the old answer is given to nobody new");
-        assert_eq!(*taken(&mut questions).key(), "a");
+        assert_eq!(*taken(&questions).key(), "a");
     }
 
     #[test]
     fn nobody_waits_for_a_question_that_was_dropped() {
-        let (flights, mut questions) = SingleFlight::<_, u8>::new(8);
+        let (flights, questions) = SingleFlight::<_, u8>::new(8);
         let mut awaited = flights.ask(&1).unwrap();
         assert!(waits(&mut awaited));
-        drop(taken(&mut questions));
+        drop(taken(&questions));
         assert!(!waits(&mut awaited));
         assert_eq!((awaited.answer(), flights.open()), (None, 0));
     }
 
     #[test]
     fn nobody_waits_for_one_who_has_gone() {
-        let (flights, mut questions) = SingleFlight::<_, u8>::new(8);
+        let (flights, questions) = SingleFlight::<_, u8>::new(8);
         let (mut taken_one, mut left) = (flights.ask(&1).unwrap(), flights.ask(&2).unwrap());
-        let question = taken(&mut questions);
+        let question = taken(&questions);
         drop(questions);
         assert!(waits(&mut taken_one) && !waits(&mut left));
         assert!(flights.ask(&3).is_none());
@@ -326,39 +331,39 @@ mod tests {
 
     #[test]
     fn when_nobody_asks_any_more_what_was_asked_is_still_answered() {
-        let (flights, mut questions) = SingleFlight::new(8);
+        let (flights, questions) = SingleFlight::new(8);
         let awaited = flights.ask(&1).unwrap();
         drop(flights);
-        taken(&mut questions).answer(2);
+        taken(&questions).answer(2);
         assert_eq!(awaited.answer(), Some(2));
-        assert!(matches!(next(&mut questions), Poll::Ready(None)));
+        assert!(matches!(next(&questions), Poll::Ready(None)));
     }
 
     #[test]
     fn so_many_are_open_and_no_more() {
-        let (flights, mut questions) = SingleFlight::<_, u8>::new(2);
+        let (flights, questions) = SingleFlight::<_, u8>::new(2);
         let open: Vec<_> = (0..2).map(|key| flights.ask(&key).unwrap()).collect();
         assert!(flights.ask(&2).is_none());
         assert!(flights.ask(&1).is_some(), "one that is open costs nothing");
         drop(open);
         assert!(flights.ask(&2).is_none(), "it is open until it is answered");
-        taken(&mut questions).answer(0);
+        taken(&questions).answer(0);
         assert!(flights.ask(&2).is_some());
     }
 
     #[test]
     fn whoever_goes_away_is_not_kept() {
-        let (flights, mut questions) = SingleFlight::<_, u8>::new(1);
+        let (flights, questions) = SingleFlight::<_, u8>::new(1);
         let mut awaited = flights.ask(&1).unwrap();
         let mut other = awaited.clone();
         assert!(waits(&mut awaited) && waits(&mut other));
         drop(awaited);
-        assert_eq!(lock(&taken(&mut questions).flight.state).waiting.len(), 1);
+        assert_eq!(lock(&taken(&questions).flight.state).waiting.len(), 1);
     }
 
     #[test]
     fn a_question_and_an_answer_wake_the_other_thread() {
-        let (flights, mut questions) = SingleFlight::new(1);
+        let (flights, questions) = SingleFlight::new(1);
         let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
         let answering = std::thread::spawn(move || {
             runtime().block_on(async {

@@ -1,107 +1,119 @@
-//! Revocations in a PostgreSQL database. Needs a server, whose URL is in `BEARERGATE_TEST_POSTGRES`:
-//! `cargo test --test postgres -- --ignored`.
+//! The store in a PostgreSQL database. Needs a server:
+//! `cargo test --test postgres -- --ignored --test-threads 1`, with these variables (`.ci/run` sets them):
+//!
+//! - `BEARERGATE_TEST_POSTGRES`: its URL, without a query.
+//! - `BEARERGATE_TEST_POSTGRES_SERVER`: a command to which `start`, `stop` or `start-without-tls` is added. It stops as if
+//!   it had been killed.
+//! - `BEARERGATE_TEST_POSTGRES_CA`: the authority of its certificate, which is for `127.0.0.1`.
 #![cfg(feature = "postgres")]
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a helper fails the test that uses it")]
 
-use std::{sync::Arc, time::Duration};
+mod store;
+
+use std::{process::Command, sync::Arc, time::Duration};
 
 use bearergate::{
-    authn::{
-        Revocations,
-        revocation::{Revocation, Target},
-    },
-    clock::{Clock, Timestamp},
+    authn::{Revocations, revocation::RevocationStore},
+    clock::Clock,
     gateway::{Revoker, revoker::Kept},
     secret::Secret,
-    store::{self, Location},
+    store::{Location, Store},
 };
+use sqlx::Connection;
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+use self::store::{NOW, revocation, runtime};
+
+fn variable(name: &str) -> String {
+    std::env::var(format!("BEARERGATE_TEST_POSTGRES{name}")).unwrap()
+}
 
 fn location() -> Location {
-    Location::Postgres(Secret::from(std::env::var("BEARERGATE_TEST_POSTGRES").unwrap()))
+    location_with("")
 }
 
-fn revocation(id: &str) -> Revocation {
-    let until = NOW.saturating_add(Duration::from_secs(3600));
-    Revocation { issuer: "main".to_owned(), target: Target::Id(id.to_owned()), until }
+fn location_with(query: &str) -> Location {
+    Location::Postgres(Secret::from(variable("") + query))
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+fn server(order: &str) {
+    let status = Command::new("sh").args(["-c", &format!("{} {order}", variable("_SERVER"))]).status().unwrap();
+    assert!(status.success(), "{order}");
 }
+
+store::suite!(location(), #[ignore = "needs a PostgreSQL server"]);
 
 #[test]
 #[ignore = "needs a PostgreSQL server"]
-fn what_one_revokes_another_knows_and_both_know_after_a_restart() {
-    let start = || {
-        let clock = Clock::manual(NOW);
-        Revoker::start(location(), Arc::new(Revocations::new(clock.clone())), clock).unwrap()
-    };
-    let (one, other) = (start(), start());
-    let subject =
-        Target::Subject { subject: "é'\"; --".to_owned(), before: Timestamp::from_millis(1_799_999_999_500) };
-    let wanted = [
-        revocation("shared"),
-        Revocation { target: Target::Session("s".to_owned()), ..revocation("") },
-        Revocation { target: subject, ..revocation("") },
-    ];
-    for revocation in &wanted {
-        assert_eq!(runtime().block_on(one.revoke(revocation.clone())).unwrap(), Kept::InStore);
-    }
-    let has_all = |revoker: &Revoker| {
-        let list = revoker.revocations().list();
-        wanted.iter().all(|revocation| list.contains(revocation))
-    };
-    let learns = (0..100).any(|_| {
+fn a_server_that_is_killed_holds_nothing_up_and_has_everything_once_it_is_back() {
+    let clock = Clock::manual(NOW);
+    let store = Store::open(&location()).unwrap();
+    let revoker =
+        Revoker::start(store.clone(), Arc::new(Revocations::new(clock.clone())), Arc::default(), clock).unwrap();
+    let (runtime, began) = (runtime(), tokio::time::Instant::now());
+    let revoke = |id: &str| runtime.block_on(revoker.revoke(revocation(id))).unwrap();
+    assert_eq!(revoke("before the fall"), Kept::InStore);
+    server("stop");
+    assert!(matches!(revoke("during the fall"), Kept::NotYet(_)));
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    assert!(revoker.revocations().list().contains(&revocation("during the fall")), "it is in force here");
+    assert!(store.status().error.is_some() && store.status().failures > 0 && revoker.waiting() == 1);
+    server("start");
+    let back = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(100));
-        has_all(&other)
+        revoker.waiting() == 0 && store.status().error.is_none()
     });
-    assert!(learns, "the other one never learns: {:?}", other.revocations().list());
-    drop((one, other));
-    assert!(has_all(&start()));
+    assert!(back, "{:?}", store.status());
+    assert_eq!(revoke("after the fall"), Kept::InStore);
+    let (found, _) = runtime.block_on(Store::open(&location()).unwrap().since(0, NOW)).unwrap();
+    for id in ["before the fall", "during the fall", "after the fall"] {
+        assert_eq!(found.iter().filter(|found| **found == revocation(id)).count(), 1, "{id}: {found:?}");
+    }
+}
+
+/// Whether it opens, and whether its connections have TLS.
+fn opens(query: &str) -> Result<bool, String> {
+    let Location::Postgres(url) = location_with(query) else { unreachable!() };
+    Store::open(&Location::Postgres(url.clone())).map_err(|error| error.to_string())?;
+    runtime().block_on(async {
+        let url = std::str::from_utf8(url.expose()).unwrap();
+        let mut connection = sqlx::PgConnection::connect(url).await.map_err(|error| error.to_string())?;
+        let with_tls = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        Ok(sqlx::query_scalar(with_tls).fetch_one(&mut connection).await.unwrap())
+    })
 }
 
 #[test]
 #[ignore = "needs a PostgreSQL server"]
-fn many_that_write_at_once_lose_nothing_to_a_reader_that_polls() {
-    runtime().block_on(async {
-        let reader = store::open(&location()).await.unwrap();
-        let (_, start) = reader.since(0, NOW).await.unwrap();
-        let writers: Vec<_> = (0..8)
-            .map(|writer| {
-                tokio::spawn(async move {
-                    let store = store::open(&location()).await.unwrap();
-                    for number in 0..25 {
-                        store.add(&revocation(&format!("{writer}-{number}")), NOW).await.unwrap();
-                    }
-                })
-            })
-            .collect();
-        let (mut version, mut seen) = (start, 0);
-        while writers.iter().any(|writer| !writer.is_finished()) {
-            let (found, newest) = reader.since(version, NOW).await.unwrap();
-            (version, seen) = (newest, seen + found.len());
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        for writer in writers {
-            writer.await.unwrap();
-        }
-        seen += reader.since(version, NOW).await.unwrap().0.len();
-        assert_eq!(seen, 200);
-    });
-}
+fn tls_is_what_the_url_says_and_never_less() {
+    let authority = variable("_CA");
+    let stranger = tempfile::NamedTempFile::new().unwrap();
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(stranger.path(), other.cert.pem()).unwrap();
+    let stranger = stranger.path().display();
+    assert_eq!(opens("?sslmode=disable"), Ok(false));
+    for query in ["", "?sslmode=prefer", "?sslmode=require"] {
+        assert_eq!(opens(query), Ok(true), "{query}");
+    }
+    for mode in ["require", "verify-ca", "verify-full"] {
+        assert_eq!(opens(&format!("?sslmode={mode}&sslrootcert={authority}")), Ok(true), "{mode}");
+        let refused = Store::open(&location_with(&format!("?sslmode={mode}&sslrootcert={stranger}"))).err();
+        assert!(refused.unwrap().to_string().contains("certificate"), "{mode}");
+    }
+    let by_name = variable("").replace("127.0.0.1", "localhost");
+    let named = |mode: &str| {
+        let url = format!("{by_name}?sslmode={mode}&sslrootcert={authority}");
+        Store::open(&Location::Postgres(Secret::from(url))).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(named("verify-ca"), Ok(()));
+    assert!(named("verify-full").unwrap_err().contains("certificate"), "the certificate is not for this name");
 
-#[test]
-#[ignore = "needs a PostgreSQL server"]
-fn what_is_over_is_forgotten() {
-    runtime().block_on(async {
-        let store = store::open(&location()).await.unwrap();
-        store.add(&revocation("over"), NOW).await.unwrap();
-        let later = NOW.saturating_add(Duration::from_secs(3600));
-        let until = later.saturating_add(Duration::from_secs(1));
-        store.add(&Revocation { until, ..revocation("later") }, later).await.unwrap();
-        let (found, _) = store.since(0, Timestamp::from_secs(0)).await.unwrap();
-        assert!(!found.contains(&revocation("over")), "{found:?}");
-    });
+    server("stop");
+    server("start-without-tls");
+    let outcomes = ["", "?sslmode=require", &format!("?sslmode=verify-full&sslrootcert={authority}")].map(opens);
+    server("stop");
+    server("start");
+    assert_eq!(outcomes[0], Ok(false));
+    for refused in &outcomes[1..] {
+        assert!(refused.as_ref().unwrap_err().contains("does not support TLS"), "{outcomes:?}");
+    }
 }

@@ -1,23 +1,29 @@
 //! From a request's headers to a principal: cache first, then the whole verification.
 
+mod builder;
+
 use std::{collections::HashMap, sync::Arc};
 
 use http::HeaderMap;
 
 use super::{
-    AuthnError, CacheSettings, CacheStats, IdentityHeader, KeySource, Principal, Roles, SchemeMatch, Vocabulary,
+    AuthnError, Awaited, CacheStats, KeySource, Principal, SchemeMatch,
     bearer::{self, Presented},
     cache::{Cache, Entry},
-    principal::{Profile, Wanted},
+    introspection::Introspections,
+    principal::Profile,
     revocation::Revocations,
+    role_grants::RoleGrants,
 };
 use crate::{
     clock::{Clock, Timestamp},
     jwt::{
-        Algorithm, ClaimPath, Expectations, InvalidToken, KeySet, RememberedHeaders, UnverifiedToken, VerifyError,
-        VerifyingKey,
+        Algorithm, ClaimPath, Claims, Expectations, InvalidToken, KeySet, RememberedHeaders, UnverifiedToken,
+        VerifyError, VerifyingKey,
     },
 };
+
+pub use self::builder::{AuthenticatorBuilder, AuthenticatorError};
 
 /// What is known of one issuer, and what its tokens must say.
 #[derive(Debug, Clone)]
@@ -26,7 +32,8 @@ pub struct IssuerSettings {
     pub name: String,
     /// Its keys.
     pub keys: Arc<KeySource>,
-    /// The algorithms that its tokens may use. A key is bound to one of them besides.
+    /// The algorithms that its tokens may use. A key is bound to one of them besides. None, if it is asked about each
+    /// token.
     pub algorithms: Vec<Algorithm>,
     /// What the claims must say. Its `issuer` is also how a token finds its issuer, if there are several.
     pub expectations: Expectations,
@@ -83,9 +90,12 @@ pub struct Authenticator {
     issuers: Box<[Issuer]>,
     by_iss: HashMap<Box<str>, usize>,
     without_iss: Option<usize>,
+    /// Which one is asked about tokens that do not say whose they are.
+    introspecting: Option<usize>,
     cache: Cache,
     headers: RememberedHeaders,
     revocations: Arc<Revocations>,
+    grants: Arc<RoleGrants>,
     scheme: SchemeMatch,
     token_bytes: usize,
     clock: Clock,
@@ -104,9 +114,14 @@ impl Issuer {
     fn without_key(&self, cause: InvalidToken, now: Timestamp) -> AuthnError {
         let renewal = if matches!(cause, InvalidToken::UnknownKey(_)) { self.keys.ask(now) } else { None };
         match renewal {
-            Some(renewal) => AuthnError::KeyAwaited { cause, renewal },
+            Some(renewal) => AuthnError::Awaited { otherwise: Box::new(cause.into()), awaited: renewal.into() },
             None => cause.into(),
         }
+    }
+
+    fn unavailable(&self, now: Timestamp) -> AuthnError {
+        let issuer = Arc::clone(&self.profile.issuer);
+        AuthnError::KeysUnavailable { issuer, retry_after: self.keys.retry_after(now) }
     }
 }
 
@@ -122,6 +137,12 @@ pub enum Passed<'a> {
         name: &'a str,
         /// What the issuer's tokens have to be like.
         expectations: &'a Expectations,
+    },
+    /// No key tells: the issuer is asked about the token, and its answer decides. Of a token that is no JWT this is the
+    /// first step.
+    Asked {
+        /// The issuer's name in the configuration.
+        name: &'a str,
     },
     /// The issuer uses its algorithm.
     Algorithm,
@@ -141,10 +162,19 @@ impl Authenticator {
     /// Who sent these headers.
     ///
     /// # Errors
-    /// See [`AuthnError`]: nothing was presented, it has expired, it is not acceptable, or nobody can tell yet. After
-    /// [`AuthnError::KeyAwaited`] it is worth waiting and asking again.
+    /// See [`AuthnError`]: nothing was presented, it has expired, it is not acceptable, or nobody can tell yet. With
+    /// [`AuthnError::Awaited`] comes what is worth waiting for; then [`authenticate_after`](Self::authenticate_after).
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthnError> {
-        self.recall_or_verify(bearer::token(headers, self.scheme, self.token_bytes)?)
+        self.recall_or_verify(bearer::token(headers, self.scheme, self.token_bytes)?, None)
+    }
+
+    /// Who sent these headers, now that `awaited` has ended: by what it brought, if that is about their token. Nobody is
+    /// asked again.
+    ///
+    /// # Errors
+    /// As [`authenticate`](Self::authenticate), never [`AuthnError::Awaited`].
+    pub fn authenticate_after(&self, headers: &HeaderMap, awaited: &Awaited) -> Result<Principal, AuthnError> {
+        self.recall_or_verify(bearer::token(headers, self.scheme, self.token_bytes)?, Some(awaited))
     }
 
     /// Whose token this is. [`authenticate`](Self::authenticate) without the headers.
@@ -152,17 +182,19 @@ impl Authenticator {
     /// # Errors
     /// As [`authenticate`](Self::authenticate), never [`AuthnError::NotAuthenticated`].
     pub fn authenticate_token(&self, token: &str) -> Result<Principal, AuthnError> {
-        self.recall_or_verify(Presented::from(token))
+        self.recall_or_verify(Presented::from(token), None)
     }
 
-    fn recall_or_verify(&self, token: Presented<'_>) -> Result<Principal, AuthnError> {
+    fn recall_or_verify(&self, token: Presented<'_>, after: Option<&Awaited>) -> Result<Principal, AuthnError> {
         let now = self.clock.now();
         if let Some(outcome) = self.cache.get(token.as_bytes()).and_then(|entry| self.recall(entry, now)) {
             self.cache.hit();
             return outcome;
         }
-        self.cache.miss();
-        self.verify(token.text()?, now, |_| {})
+        if after.is_none() {
+            self.cache.miss();
+        }
+        self.verify(token.text()?, now, after, |_| {})
     }
 
     /// As [`authenticate`](Self::authenticate), always by the whole verification, and `passed` is told of every step on
@@ -172,7 +204,7 @@ impl Authenticator {
     /// As [`authenticate`](Self::authenticate).
     pub fn explain(&self, headers: &HeaderMap, passed: impl FnMut(Passed<'_>)) -> Result<Principal, AuthnError> {
         let token = bearer::token(headers, self.scheme, self.token_bytes)?;
-        self.verify(token.text()?, self.clock.now(), passed)
+        self.verify(token.text()?, self.clock.now(), None, passed)
     }
 
     /// The issuers' names in the configuration and their keys, in the order in which they were added.
@@ -192,6 +224,12 @@ impl Authenticator {
         &self.revocations
     }
 
+    /// The granted roles that it looks at.
+    #[must_use]
+    pub const fn role_grants(&self) -> &Arc<RoleGrants> {
+        &self.grants
+    }
+
     /// The keys of the issuer that has this name in the configuration.
     #[must_use]
     pub fn keys(&self, issuer: &str) -> Option<&Arc<KeySource>> {
@@ -201,7 +239,7 @@ impl Authenticator {
     /// What a cached entry is worth now; `None` if the token has to be verified again.
     fn recall(&self, entry: Entry, now: Timestamp) -> Option<Result<Principal, AuthnError>> {
         let issuer = self.issuers.get(entry.issuer)?;
-        if !issuer.keys.is_current(entry.generation, now) {
+        if !issuer.keys.is_current(entry.generation, now) || now >= entry.fresh_until {
             return None;
         }
         if now >= entry.expires {
@@ -211,37 +249,96 @@ impl Authenticator {
         if now < entry.not_before {
             return None;
         }
-        entry.principal.map(|principal| self.unless_revoked(principal))
+        let principal = entry.principal.filter(|principal| self.grants.agree_with(principal))?;
+        Some(self.unless_revoked(principal))
     }
 
-    fn verify(&self, token: &str, now: Timestamp, mut passed: impl FnMut(Passed<'_>)) -> Result<Principal, AuthnError> {
+    fn verify(
+        &self,
+        token: &str,
+        now: Timestamp,
+        after: Option<&Awaited>,
+        mut passed: impl FnMut(Passed<'_>),
+    ) -> Result<Principal, AuthnError> {
+        if let Some((at, issuer, asked)) = self.introspecting().filter(|_| !is_jws(token)) {
+            if token.len() > self.token_bytes {
+                return Err(InvalidToken::TooLong { limit: self.token_bytes }.into());
+            }
+            passed(Passed::Asked { name: &issuer.profile.issuer });
+            return self.introspect((at, issuer), asked, token, now, after);
+        }
         let unverified = UnverifiedToken::parse_with(token, self.token_bytes, &self.headers)?;
         passed(Passed::Form(&unverified));
         let (at, issuer) = self.issuer_of(&unverified)?;
         passed(Passed::Issuer { name: &issuer.profile.issuer, expectations: &issuer.expectations });
+        if let Some(asked) = issuer.keys.introspections() {
+            passed(Passed::Asked { name: &issuer.profile.issuer });
+            return self.introspect((at, issuer), asked, token, now, after);
+        }
         let algorithm = unverified.header().algorithm();
         if !issuer.algorithms.contains(&algorithm) {
             return Err(InvalidToken::AlgorithmNotAllowed(algorithm).into());
         }
         passed(Passed::Algorithm);
-        let (keys, generation) = issuer.keys.load(now).ok_or_else(|| AuthnError::KeysUnavailable {
-            issuer: Arc::clone(&issuer.profile.issuer),
-            retry_after: issuer.keys.retry_after(now),
+        let (keys, generation) = issuer.keys.load(now).ok_or_else(|| issuer.unavailable(now))?;
+        let key = keys.select(unverified.header()).map_err(|cause| match after {
+            None => issuer.without_key(cause, now),
+            Some(_) => cause.into(),
         })?;
-        let key = keys.select(unverified.header()).map_err(|cause| issuer.without_key(cause, now))?;
         passed(Passed::Key(key));
         let signed = unverified.verify_and_remember(key, &self.headers)?;
         passed(Passed::Signature);
         let outcome = issuer.expectations.check(&signed, now);
+        let origin = Origin { at, issuer, generation, fresh_until: Timestamp::MAX };
+        self.conclude(token, signed.into_claims(), outcome, &origin)
+    }
 
-        let claims = signed.into_claims();
+    /// By what the issuer has said of the token; if it has not been asked yet, it is now, which is worth waiting for.
+    fn introspect(
+        &self,
+        (at, issuer): (usize, &Issuer),
+        asked: &Arc<Introspections>,
+        token: &str,
+        now: Timestamp,
+        after: Option<&Awaited>,
+    ) -> Result<Principal, AuthnError> {
+        asked.refuses(token, now).map_or(Ok(()), Err)?;
+        let Some(awaited) = after else {
+            let otherwise = issuer.unavailable(now);
+            return Err(match Introspections::ask(asked, token) {
+                Some(answer) => AuthnError::Awaited { otherwise: Box::new(otherwise), awaited: answer.into() },
+                None => otherwise,
+            });
+        };
+        let answer = awaited.answer_about(token, asked).ok_or_else(|| issuer.unavailable(now))?;
+        let concluded = answer.map_err(AuthnError::from).and_then(|claims| {
+            let outcome = issuer.expectations.check_introspected(&claims, now);
+            let fresh_until = now.saturating_add(self.cache.max_ttl());
+            let origin = Origin { at, issuer, generation: issuer.keys.generation(), fresh_until };
+            self.conclude(token, Claims::clone(&claims), outcome, &origin)
+        });
+        if let Err(AuthnError::InvalidToken(cause)) = &concluded {
+            asked.refuse(token, cause, now);
+        }
+        concluded
+    }
+
+    /// The principal of claims that are the issuer's own, remembered; `outcome` is whether they are acceptable.
+    fn conclude(
+        &self,
+        token: &str,
+        claims: Claims,
+        outcome: Result<(), VerifyError>,
+        origin: &Origin<'_>,
+    ) -> Result<Principal, AuthnError> {
+        let Origin { at, issuer, generation, fresh_until } = *origin;
         let leeway = issuer.expectations.leeway;
         let expires = claims.expires_at().saturating_add(leeway);
         let not_before = claims.not_before().unwrap_or_default().saturating_sub(leeway);
-        let entry = |principal| Entry { principal, expires, not_before, issuer: at, generation };
+        let entry = |principal| Entry { principal, expires, not_before, issuer: at, generation, fresh_until };
         match outcome {
             Ok(()) => {
-                let principal = Principal::new(&issuer.profile, claims)?;
+                let principal = Principal::new(&issuer.profile, claims, &self.grants)?;
                 self.cache.insert(token, entry(Some(principal.clone())));
                 self.unless_revoked(principal)
             }
@@ -251,6 +348,13 @@ impl Authenticator {
             }
             Err(VerifyError::Invalid(cause)) => Err(cause.into()),
         }
+    }
+
+    /// The issuer that is asked about tokens that do not say whose they are.
+    fn introspecting(&self) -> Option<(usize, &Issuer, &Arc<Introspections>)> {
+        let at = self.introspecting?;
+        let issuer = self.issuers.get(at)?;
+        Some((at, issuer, issuer.keys.introspections()?))
     }
 
     fn unless_revoked(&self, principal: Principal) -> Result<Principal, AuthnError> {
@@ -265,133 +369,18 @@ impl Authenticator {
     }
 }
 
-/// Collects what an [`Authenticator`] is made of.
-#[derive(Debug, Default)]
-pub struct AuthenticatorBuilder {
-    issuers: Vec<IssuerSettings>,
-    wanted: Wanted,
-    cache: CacheSettings,
-    revocations: Option<Arc<Revocations>>,
-    scheme: SchemeMatch,
-    token_bytes: Option<usize>,
-    clock: Clock,
+/// Where claims come from, and how long they are good for without being asked for again.
+struct Origin<'a> {
+    at: usize,
+    issuer: &'a Issuer,
+    generation: u64,
+    fresh_until: Timestamp,
 }
 
-/// Issuers that cannot be told apart.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthenticatorError {
-    /// Two issuers have the same `iss`, or two check none.
-    #[error("issuers {0:?} and {1:?} cannot be told apart: each needs an `issuer` of its own")]
-    SameIssuer(String, String),
-}
-
-impl AuthenticatorBuilder {
-    /// The longest token that is looked at, unless [`token_bytes`](Self::token_bytes) says otherwise: 8 KiB.
-    pub const DEFAULT_TOKEN_BYTES: usize = 8 * 1024;
-
-    /// Adds an issuer.
-    #[must_use]
-    pub fn issuer(mut self, issuer: IssuerSettings) -> Self {
-        self.issuers.push(issuer);
-        self
-    }
-
-    /// The permissions that are asked for, so that each principal's are bits.
-    #[must_use]
-    pub fn vocabulary(mut self, vocabulary: Vocabulary) -> Self {
-        self.wanted.vocabulary = vocabulary;
-        self
-    }
-
-    /// What the names of roles stand for.
-    #[must_use]
-    pub fn roles(mut self, roles: Roles) -> Self {
-        self.wanted.roles = roles;
-        self
-    }
-
-    /// The headers to prepare for the upstream.
-    #[must_use]
-    pub fn identity_headers(mut self, headers: Vec<IdentityHeader>) -> Self {
-        self.wanted.identity = headers;
-        self
-    }
-
-    /// How much is remembered.
-    #[must_use]
-    pub const fn cache(mut self, settings: CacheSettings) -> Self {
-        self.cache = settings;
-        self
-    }
-
-    /// The revoked tokens, to be added to while requests are served. Without this there are none.
-    #[must_use]
-    pub fn revocations(mut self, revocations: Arc<Revocations>) -> Self {
-        self.revocations = Some(revocations);
-        self
-    }
-
-    /// How the scheme is compared.
-    #[must_use]
-    pub const fn scheme(mut self, scheme: SchemeMatch) -> Self {
-        self.scheme = scheme;
-        self
-    }
-
-    /// The longest token that is looked at, in bytes.
-    #[must_use]
-    pub const fn token_bytes(mut self, bytes: usize) -> Self {
-        self.token_bytes = Some(bytes);
-        self
-    }
-
-    /// Where the time comes from.
-    #[must_use]
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// The authenticator.
-    ///
-    /// # Errors
-    /// [`AuthenticatorError::SameIssuer`] when a token could belong to two issuers.
-    pub fn build(self) -> Result<Authenticator, AuthenticatorError> {
-        let shared = Arc::new(self.wanted);
-        let mut by_iss = HashMap::new();
-        let mut without_iss = None;
-        for (at, issuer) in self.issuers.iter().enumerate() {
-            let before = match &issuer.expectations.issuer {
-                Some(iss) => by_iss.insert(iss.clone().into_boxed_str(), at),
-                None => without_iss.replace(at),
-            };
-            if let Some(other) = before.and_then(|before| self.issuers.get(before)) {
-                return Err(AuthenticatorError::SameIssuer(other.name.clone(), issuer.name.clone()));
-            }
-        }
-        let issuers = self.issuers.into_iter().map(|settings| Issuer {
-            keys: settings.keys,
-            algorithms: settings.algorithms.into(),
-            profile: Arc::new(Profile {
-                issuer: settings.name.into(),
-                subject: settings.expectations.subject.clone(),
-                permissions: settings.permissions,
-                leeway: settings.expectations.leeway,
-                shared: Arc::clone(&shared),
-            }),
-            expectations: settings.expectations,
-        });
-        Ok(Authenticator {
-            issuers: issuers.collect(),
-            by_iss,
-            without_iss,
-            cache: Cache::new(self.cache),
-            headers: RememberedHeaders::default(),
-            revocations: self.revocations.unwrap_or_else(|| Arc::new(Revocations::new(self.clock.clone()))),
-            scheme: self.scheme,
-            token_bytes: self.token_bytes.unwrap_or(Self::DEFAULT_TOKEN_BYTES),
-            clock: self.clock,
-        })
-    }
+/// Whether it is a JWS in compact serialization by its form: two dots, and a header that begins as an object of JSON
+/// does, with `{"`, `{ ` (`ey` in base64url) or a line's end (`ew`). It names its issuer, and nobody else is asked about
+/// it; anything else is opaque to us.
+fn is_jws(token: &str) -> bool {
+    let begins_as_json = token.starts_with("ey") || token.starts_with("ew");
+    begins_as_json && token.bytes().filter(|byte| *byte == b'.').count() == 2
 }

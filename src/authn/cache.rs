@@ -1,9 +1,11 @@
 //! Verified tokens, by the whole token.
 //!
-//! 1. Only correctly signed tokens come in. If failures did, a flood of bad tokens would push out the good ones.
-//! 2. A token is found by a hash of its last bytes (its signature: the part that differs most) with a seed of this
-//!    process, and then compared in full.
-//! 3. A hit is worth nothing by itself: the expiry is compared again, and the generation of the issuer's keys.
+//! 1. Only correctly signed tokens come in, and those that their issuer, being asked, called active. If failures did, a
+//!    flood of bad tokens would push out the good ones.
+//! 2. A token is found by a hash of its last bytes (its signature: the part that differs most; all of an opaque one) with
+//!    a seed of this process, and then compared in full.
+//! 3. A hit is worth nothing by itself: the expiry is compared again, the generation of the issuer's keys, and until when
+//!    an issuer's word is good.
 //! 4. A signed token that has expired stays until it is pushed out or [`max_ttl`](CacheSettings::max_ttl) is over, so
 //!    that a client that keeps sending it does not cost a signature check each time.
 
@@ -57,11 +59,14 @@ pub(super) struct Entry {
     /// Which issuer's key it was verified with, and the generation of the set.
     pub(super) issuer: usize,
     pub(super) generation: u64,
+    /// From this time on the issuer is asked again. What its key has signed needs no asking.
+    pub(super) fresh_until: Timestamp,
 }
 
 /// The cache: moka (W-TinyLFU, concurrent), keyed by the token itself.
 pub(super) struct Cache {
     tokens: moka::sync::Cache<Token, Entry, RandomState>,
+    max_ttl: Duration,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -73,7 +78,7 @@ impl Cache {
             .time_to_live(settings.max_ttl)
             // Seeded at random, so that nobody outside can aim at a bucket.
             .build_with_hasher(RandomState::default());
-        Self { tokens, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        Self { tokens, max_ttl: settings.max_ttl, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
     }
 
     /// What is known of `token`, counted by [`hit`](Self::hit) or [`miss`](Self::miss) once it is clear which it was.
@@ -83,6 +88,11 @@ impl Cache {
 
     pub(super) fn insert(&self, token: &str, entry: Entry) {
         self.tokens.insert(Token(token.into()), entry);
+    }
+
+    /// The longest time that a token is not verified again.
+    pub(super) const fn max_ttl(&self) -> Duration {
+        self.max_ttl
     }
 
     pub(super) fn hit(&self) {
@@ -123,11 +133,11 @@ impl Hash for Token {
 
 impl Hash for Lookup<'_> {
     /// The last 32 bytes hold 24 bytes of the signature: an attacker who could choose them could also sign. The length
-    /// is hashed with them.
+    /// is hashed with them. Nobody knows where opaque tokens differ.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let bytes = self.0;
-        let tail = bytes.get(bytes.len().saturating_sub(32)..).unwrap_or(bytes);
-        state.write(tail);
+        let hashed = if bytes.starts_with(b"eyJ") { bytes.len().saturating_sub(32) } else { 0 };
+        state.write(bytes.get(hashed..).unwrap_or(bytes));
         state.write_usize(bytes.len());
     }
 }

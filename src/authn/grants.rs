@@ -83,20 +83,34 @@ impl Roles {
         self.0.insert(role.into(), permissions.into_iter().map(String::into_boxed_str).collect());
     }
 
+    /// Whether the configuration says what this role stands for.
+    #[must_use]
+    pub fn contains(&self, role: &str) -> bool {
+        self.0.contains_key(role)
+    }
+
     fn permissions(&self, role: &str) -> &[Box<str>] {
         self.0.get(role).map_or(&[], |permissions| permissions)
     }
 }
 
-/// Calls `each` with every permission that the claims grant, by name, roles resolved; a name may come twice.
+/// Calls `each` with every permission that the claims and the roles `given` besides grant, by name, roles resolved; a
+/// name may come twice.
 ///
 /// A string is one permission (`PLANTS READ` has a space in it), but `scope` and `scp` are split at spaces (RFC 8693
 /// §4.2); of an array its strings count. Anything else grants nothing.
-pub(super) fn granted(claims: &Claims, sources: &[ClaimPath], roles: &Roles, each: &mut dyn FnMut(&str)) {
+pub(super) fn granted<'a>(
+    claims: &Claims,
+    sources: &[ClaimPath],
+    given: impl IntoIterator<Item = &'a String>,
+    roles: &Roles,
+    each: &mut dyn FnMut(&str),
+) {
     let mut grant = |name: &str| {
         each(name);
         roles.permissions(name).iter().for_each(|permission| each(permission));
     };
+    given.into_iter().for_each(|role| grant(role));
     for source in sources {
         match claims.at(source) {
             Some(Value::String(text)) if matches!(source.names().last(), Some("scope" | "scp")) => {

@@ -3,6 +3,8 @@
 //! A cached token carries the generation of the set that it was verified with. Replacing the set makes every one of
 //! them unacceptable at once, so that the tokens of a removed key die with it. Keys that are renewed are good for a
 //! while only: past that they are as good as unknown, for cached tokens too, until they are fetched again.
+//!
+//! An issuer that is [asked about each token](super::introspection) has no keys.
 
 use std::{
     sync::{
@@ -14,7 +16,10 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 
-use super::renewal::{KeyStatus, Renewal, RenewalSettings, Renewer, Shared};
+use super::{
+    introspection::{IntrospectionStatus, Introspections, Introspector},
+    renewal::{KeyStatus, Renewal, RenewalSettings, Renewer, Shared},
+};
 use crate::{clock::Timestamp, jwt::KeySet};
 
 /// When to ask again while keys are not known of which nobody says when they come.
@@ -27,21 +32,29 @@ pub struct KeySource {
     generation: AtomicU64,
     /// In milliseconds since the epoch.
     usable_until: AtomicU64,
-    renewal: Option<Arc<Shared>>,
+    origin: Origin,
+}
+
+/// Who brings keys, or does without.
+#[derive(Debug)]
+enum Origin {
+    Given,
+    Renewed(Arc<Shared>),
+    Introspected(Arc<Introspections>),
 }
 
 impl KeySource {
     /// Keys that are known from the start.
     #[must_use]
     pub fn known(keys: KeySet) -> Self {
-        Self::new(Some(keys), None)
+        Self::new(Some(keys), Origin::Given)
     }
 
     /// Keys that are still to come: until [`replace`](Self::replace), the issuer's tokens are answered with
     /// `keys_unavailable`, never let through and never called invalid.
     #[must_use]
     pub fn pending() -> Self {
-        Self::new(None, None)
+        Self::new(None, Origin::Given)
     }
 
     /// Keys that somebody else fetches, again and again: the source for an issuer, and the other end for whoever
@@ -49,17 +62,25 @@ impl KeySource {
     #[must_use]
     pub fn renewed(settings: RenewalSettings) -> (Arc<Self>, Renewer) {
         let shared = Arc::new(Shared::new(settings));
-        let source = Arc::new(Self::new(None, Some(Arc::clone(&shared))));
+        let source = Arc::new(Self::new(None, Origin::Renewed(Arc::clone(&shared))));
         let renewer = Renewer::new(Arc::downgrade(&source), shared);
         (source, renewer)
     }
 
-    fn new(keys: Option<KeySet>, renewal: Option<Arc<Shared>>) -> Self {
+    /// No keys: the issuer is asked about each token that is not known (RFC 7662). The source for an issuer, and the
+    /// other end for whoever asks.
+    #[must_use]
+    pub fn introspected() -> (Arc<Self>, Introspector) {
+        let (shared, introspector) = Introspections::new();
+        (Arc::new(Self::new(None, Origin::Introspected(shared))), introspector)
+    }
+
+    fn new(keys: Option<KeySet>, origin: Origin) -> Self {
         Self {
             keys: ArcSwapOption::from_pointee(keys),
             generation: AtomicU64::new(0),
             usable_until: AtomicU64::new(u64::MAX),
-            renewal,
+            origin,
         }
     }
 
@@ -85,7 +106,37 @@ impl KeySource {
     /// How renewing them goes; `None` for keys that are not [renewed](Self::renewed).
     #[must_use]
     pub fn status(&self) -> Option<KeyStatus> {
-        self.renewal.as_ref().map(|renewal| renewal.status())
+        self.renewal().map(|renewal| renewal.status())
+    }
+
+    /// How asking about tokens goes; `None` where keys tell.
+    #[must_use]
+    pub fn introspection_status(&self) -> Option<IntrospectionStatus> {
+        self.introspections().map(|asked| asked.status())
+    }
+
+    /// Whether tokens can be judged at `now`, as far as is known: the keys are there, or the issuer did not fail to
+    /// answer the last time that it was asked.
+    #[must_use]
+    pub fn is_available(&self, now: Timestamp) -> bool {
+        match self.introspection_status() {
+            Some(status) => status.last_error.is_none(),
+            None => self.keys(now).is_some(),
+        }
+    }
+
+    pub(super) const fn introspections(&self) -> Option<&Arc<Introspections>> {
+        match &self.origin {
+            Origin::Introspected(shared) => Some(shared),
+            Origin::Given | Origin::Renewed(_) => None,
+        }
+    }
+
+    const fn renewal(&self) -> Option<&Arc<Shared>> {
+        match &self.origin {
+            Origin::Renewed(shared) => Some(shared),
+            Origin::Given | Origin::Introspected(_) => None,
+        }
     }
 
     /// The keys at `now`, and the generation to remember beside what they verify.
@@ -106,7 +157,7 @@ impl KeySource {
 
     /// A renewal to wait for when a token names a key that is not known; `None` if there is none, or not again so soon.
     pub(super) fn ask(&self, now: Timestamp) -> Option<Renewal> {
-        Shared::ask(self.renewal.as_ref()?, now)
+        Shared::ask(self.renewal()?, now)
     }
 
     /// How long to wait for keys that are not known.
@@ -126,8 +177,10 @@ impl KeySource {
 
 impl Drop for KeySource {
     fn drop(&mut self) {
-        if let Some(renewal) = &self.renewal {
-            renewal.abandon();
+        match &self.origin {
+            Origin::Given => {}
+            Origin::Renewed(shared) => shared.abandon(),
+            Origin::Introspected(shared) => shared.abandon(),
         }
     }
 }

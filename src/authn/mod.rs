@@ -3,18 +3,22 @@
 //! 1. [`bearer`] finds the token (RFC 6750 §2.1). No token is [`NotAuthenticated`](AuthnError::NotAuthenticated).
 //! 2. [`cache`] knows the tokens that were verified before: a hit costs a hash, a comparison and two checks.
 //! 3. Otherwise the token is parsed, the issuer chosen by `iss`, its key by `kid` ([`key_source`]), the signature
-//!    verified and every claim checked ([`jwt`](crate::jwt)).
+//!    verified and every claim checked ([`jwt`](crate::jwt)). Or the issuer is asked about it ([`introspection`]), which
+//!    is the only way with a token that is no JWT.
 //! 4. What later requests need of it is computed once and kept as a [`Principal`].
-//! 5. Known or new, it must not be revoked ([`revocation`]).
+//! 5. Known or new, it must not be revoked ([`revocation`]), and has the roles that its subject is granted now
+//!    ([`role_grants`]).
 //!
 //! The vocabulary: *not authenticated* means that nothing was presented; *invalid* that something was, and it is not
 //! acceptable; *keys unavailable* that nobody can tell yet, which is never the client's fault and never lets it in.
 
 mod authenticator;
+mod awaited;
 pub mod bearer;
 pub mod cache;
 mod grants;
 mod identity;
+pub mod introspection;
 pub mod key_source;
 mod principal;
 #[cfg(feature = "jwks")]
@@ -22,20 +26,24 @@ pub mod remote;
 mod renewal;
 mod resign;
 pub mod revocation;
+pub mod role_grants;
 
 use std::{sync::Arc, time::Duration};
 
 pub use self::{
     authenticator::{Authenticator, AuthenticatorBuilder, AuthenticatorError, IssuerSettings, Passed},
+    awaited::Awaited,
     bearer::SchemeMatch,
     cache::{CacheSettings, CacheStats},
     grants::{PermissionSet, Roles, Vocabulary},
     identity::{HeaderFormat, IdentityHeader},
+    introspection::{IntrospectionStatus, Introspector},
     key_source::KeySource,
     principal::Principal,
     renewal::{KeyStatus, Renewal, RenewalSettings, Renewer},
     resign::{ResignSettings, Resigner},
     revocation::Revocations,
+    role_grants::RoleGrants,
 };
 use crate::jwt::InvalidToken;
 
@@ -51,17 +59,17 @@ pub enum AuthnError {
     /// Something was presented as a token that is not acceptable.
     #[error("the token is not acceptable: {0}")]
     InvalidToken(#[from] InvalidToken),
-    /// No key has the token's `kid`, and the issuer's keys are being fetched anew, which may bring it: worth waiting for,
-    /// and authenticating again. Who doesn't wait has an invalid token.
-    #[error("the token is not acceptable: {cause}")]
-    KeyAwaited {
-        /// That the key is not known.
-        cause: InvalidToken,
+    /// Somebody is being asked who may know more: worth waiting for, and [authenticating after
+    /// it](Authenticator::authenticate_after).
+    #[error("{otherwise}")]
+    Awaited {
+        /// What holds for those who don't wait.
+        otherwise: Box<AuthnError>,
         /// What to wait for.
-        renewal: Renewal,
+        awaited: Awaited,
     },
-    /// The issuer's keys are not known, so nobody can tell whether the token is good.
-    #[error("the keys of issuer {issuer:?} are not known")]
+    /// The issuer's keys are not known, or it does not answer, so nobody can tell whether the token is good.
+    #[error("issuer {issuer:?} cannot be had: its keys are not known, or it does not answer")]
     KeysUnavailable {
         /// The issuer's name in the configuration.
         issuer: Arc<str>,

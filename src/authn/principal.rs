@@ -13,13 +13,15 @@ use super::{
     grants::{self, PermissionSet, Roles, Vocabulary},
     identity::{self, IdentityHeader},
     resign::Minted,
+    role_grants::{Granted, RoleGrants},
 };
 use crate::{
     clock::Timestamp,
     jwt::{ClaimPath, Claims, InvalidToken},
 };
 
-/// Who is calling. A clone costs one reference count; all of it was computed when the token was verified.
+/// Who is calling. A clone costs one reference count; all of it was computed when the token was verified, and is again
+/// when the roles of its subject change.
 #[derive(Clone)]
 pub struct Principal(Arc<Inner>);
 
@@ -28,6 +30,7 @@ struct Inner {
     claims: Claims,
     subject: Option<Box<str>>,
     permissions: PermissionSet,
+    granted: Granted,
     identity: Box<[(HeaderName, HeaderValue)]>,
     /// The version of the revocations among which the token was not found.
     cleared: AtomicU64,
@@ -56,17 +59,19 @@ pub(super) struct Wanted {
 
 impl Principal {
     /// From claims whose signature and values have been checked.
-    pub(super) fn new(profile: &Arc<Profile>, claims: Claims) -> Result<Self, InvalidToken> {
-        let subject = claims.subject_text(&profile.subject)?.map(Box::from);
+    pub(super) fn new(profile: &Arc<Profile>, claims: Claims, grants: &RoleGrants) -> Result<Self, InvalidToken> {
+        let subject: Option<Box<str>> = claims.subject_text(&profile.subject)?.map(Box::from);
+        let granted = grants.of(&profile.issuer, subject.as_deref());
         let mut indices = Vec::new();
         let wanted = &profile.shared;
-        grants::granted(&claims, &profile.permissions, &wanted.roles, &mut |name| {
+        let given = granted.roles.iter().flat_map(|roles| roles.iter());
+        grants::granted(&claims, &profile.permissions, given, &wanted.roles, &mut |name| {
             indices.extend(wanted.vocabulary.index(name));
         });
         let identity = identity::headers(&wanted.identity, &claims)?;
         let permissions = PermissionSet::of(&indices);
         let (profile, cleared, resigned) = (Arc::clone(profile), AtomicU64::new(0), ArcSwapOption::empty());
-        Ok(Self(Arc::new(Inner { profile, claims, subject, permissions, identity, cleared, resigned })))
+        Ok(Self(Arc::new(Inner { profile, claims, subject, permissions, granted, identity, cleared, resigned })))
     }
 
     /// Whom the token is about: the issuer's subject claim, usually `sub` (RFC 7519 §4.1.2). `None` where the token
@@ -99,7 +104,7 @@ impl Principal {
         self.expires_at().saturating_add(self.0.profile.leeway)
     }
 
-    /// Whether the token grants `permission`, by its claims or by a role.
+    /// Whether the principal has `permission`: by the token's claims, or by a role of the token or of the subject.
     #[must_use]
     pub fn has_permission(&self, permission: &str) -> bool {
         let Profile { permissions, shared, .. } = &*self.0.profile;
@@ -107,11 +112,12 @@ impl Principal {
             return self.0.permissions.contains(index);
         }
         let mut found = false;
-        grants::granted(&self.0.claims, permissions, &shared.roles, &mut |name| found |= name == permission);
+        let given = self.0.granted.roles.iter().flat_map(|roles| roles.iter());
+        grants::granted(&self.0.claims, permissions, given, &shared.roles, &mut |name| found |= name == permission);
         found
     }
 
-    /// The permissions that the configuration names and this token grants.
+    /// Those of the permissions that the configuration names which this principal has.
     #[must_use]
     pub fn permissions(&self) -> &PermissionSet {
         &self.0.permissions
@@ -124,6 +130,11 @@ impl Principal {
 
     pub(super) fn resigned(&self) -> &ArcSwapOption<Minted> {
         &self.0.resigned
+    }
+
+    /// What the subject was granted when this was made.
+    pub(super) fn granted(&self) -> &Granted {
+        &self.0.granted
     }
 
     /// The identity headers, ready to be sent.

@@ -2,11 +2,13 @@
 //!
 //! 1. A token whose `kid` is not known asks for a renewal. The first one that asks starts it; those that ask while it is
 //!    awaited wait for the same one.
-//! 2. After that nobody may ask until [`cooldown`](RenewalSettings::cooldown) is over, whatever comes: ten thousand
+//! 2. A fetch that was under way before the first one asked, because it was due, is not theirs: what it brings may have
+//!    been written before the key was added. They wait for the next one, which begins at once.
+//! 3. After that nobody may ask until [`cooldown`](RenewalSettings::cooldown) is over, whatever comes: ten thousand
 //!    invented ids are one fetch.
-//! 3. A thousand wait at most, and what comes then is answered at once: a slow provider and a flood of invented ids must
+//! 4. A thousand wait at most, and what comes then is answered at once: a slow provider and a flood of invented ids must
 //!    not fill the gateway with requests that wait.
-//! 4. Whoever waits is released when the renewal has ended, or earlier: that the wait is bounded is the renewer's
+//! 5. Whoever waits is released when the renewal has ended, or earlier: that the wait is bounded is the renewer's
 //!    promise.
 //!
 //! No runtime is needed to wait: wakers are kept and woken.
@@ -60,8 +62,10 @@ pub(super) struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Requests wait: for the fetch that is under way, or for the one that is to begin.
+    /// Requests wait: for the fetch that is under way if it is `begun`, else for the next one.
     awaited: bool,
+    /// The fetch that requests wait for has begun after the first of them asked.
+    begun: bool,
     asked_at: Option<Timestamp>,
     /// How often those who waited were released.
     round: u64,
@@ -118,7 +122,7 @@ impl Shared {
     fn release(&self) {
         let waiting = {
             let mut state = self.state();
-            state.awaited = false;
+            (state.awaited, state.begun) = (false, false);
             state.round += 1;
             std::mem::take(&mut state.waiting)
         };
@@ -203,6 +207,12 @@ impl Renewer {
         .await;
     }
 
+    /// A fetch begins: whoever waits now waits for this one.
+    pub fn begin(&self) {
+        let mut state = self.shared.state();
+        state.begun = state.awaited;
+    }
+
     /// Whether nobody uses the keys any more.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
@@ -238,6 +248,19 @@ impl Renewer {
     /// When the next fetch is due, unless somebody asks before.
     pub fn scheduled(&self, next: Timestamp) {
         self.shared.state().status.next = Some(next);
+    }
+
+    /// The fetch that [began](Self::begin) last has ended: lets those go who wait for it. Who asked while it was under
+    /// way waits on for the next one: whether somebody does.
+    pub fn finish(&self) -> bool {
+        let waits_on = {
+            let state = self.shared.state();
+            state.awaited && !state.begun
+        };
+        if !waits_on {
+            self.release();
+        }
+        waits_on
     }
 
     /// Lets all those go who wait.
@@ -279,6 +302,20 @@ mod tests {
         assert!(waits(&mut last));
         renewer.release();
         assert!(!waiting.iter_mut().any(waits) && !waits(&mut last));
+        assert!(source.ask(NOW).is_none(), "the cooldown is not over");
+    }
+
+    #[test]
+    fn who_asks_while_a_fetch_is_under_way_waits_for_the_next_one_and_who_asks_then_joins() {
+        let (source, renewer) = renewed();
+        renewer.begin();
+        let mut first = source.ask(NOW).unwrap();
+        assert!(renewer.finish() && waits(&mut first), "that one began before the question");
+        renewer.begin();
+        let mut second = source.ask(NOW).unwrap();
+        assert!(waits(&mut second));
+        assert!(!renewer.finish() && !waits(&mut first) && !waits(&mut second));
+        renewer.begin();
         assert!(source.ask(NOW).is_none(), "the cooldown is not over");
     }
 

@@ -70,8 +70,8 @@ pub struct Revocation {
 /// Each one that is added gets a version that is higher than all before. Futures are boxed: nothing of this is on the
 /// way of a request.
 pub trait RevocationStore: Send + Sync {
-    /// Keeps it, and forgets what is over at `now`.
-    fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, ()>;
+    /// Keeps it, and forgets what is over at `now`. Its version.
+    fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, u64>;
 
     /// Those with a version above `version` that are not over at `now`, and the version of the newest.
     fn since(&self, version: u64, now: Timestamp) -> StoreFuture<'_, (Vec<Revocation>, u64)>;
@@ -83,7 +83,26 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// The store cannot be had or does not do what it is asked.
 #[derive(Debug, thiserror::Error)]
 #[error("the store: {0}")]
-pub struct StoreError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
+pub struct StoreError(Box<dyn std::error::Error + Send + Sync>);
+
+impl StoreError {
+    /// With what it comes from.
+    pub fn new(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(cause))
+    }
+}
+
+impl From<String> for StoreError {
+    fn from(cause: String) -> Self {
+        Self(cause.into())
+    }
+}
+
+impl From<&str> for StoreError {
+    fn from(cause: &str) -> Self {
+        Self(cause.into())
+    }
+}
 
 /// The revocations that are in force. Shared by an [`Authenticator`](super::Authenticator) and whoever revokes.
 pub struct Revocations {

@@ -226,7 +226,7 @@ pub(super) fn comparable(segment: &str) -> Cow<'_, str> {
 }
 
 /// A checked segment, decoded once: the value of a `{variable}`.
-pub(super) fn decoded(segment: &str) -> Cow<'_, str> {
+pub(crate) fn decoded(segment: &str) -> Cow<'_, str> {
     match decode(segment.as_bytes(), Malformed::Kept, &mut PathExceptions::default()) {
         Ok(text) if text != segment => Cow::Owned(text),
         _ => Cow::Borrowed(segment),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::authn::{PermissionSet, Principal, Vocabulary};
 
 /// All of some permissions, and one of some others.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requirement {
     all: PermissionSet,
     any: PermissionSet,

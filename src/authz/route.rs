@@ -199,9 +199,18 @@ impl Rule {
     /// Whether a caller who passes `other` may fail here.
     fn is_stricter_than(&self, other: &Self) -> bool {
         match (self.demand(), other.demand()) {
-            (Demand::More, Demand::More) => !std::ptr::eq(self, other),
+            (Demand::More, Demand::More) => !std::ptr::eq(self, other) && !self.asks_the_same_as(other),
             (demand, other) => demand > other,
         }
+    }
+
+    /// Whether everybody who passes one passes the other. Of whom a resource is, that is not known.
+    fn asks_the_same_as(&self, other: &Self) -> bool {
+        self.owner.is_none()
+            && other.owner.is_none()
+            && self.access == other.access
+            && self.requirement == other.requirement
+            && self.issuers == other.issuers
     }
 
     pub(super) const fn owner(&self) -> Option<&OwnerCheck> {

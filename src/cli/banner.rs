@@ -152,6 +152,7 @@ fn keys(issuer: &Issuer) -> String {
         KeySource::SigningKeys(folder) => format!("{algorithms}, the gateway's own in {}", folder.display()),
         KeySource::GeneratedSecret(file) => format!("{algorithms}, the gateway's own in {}", file.display()),
         KeySource::Secret { .. } => format!("{algorithms}, a secret that is shared with the issuer"),
+        KeySource::Introspection(asked) => format!("none, {} is asked about each token", asked.url()),
         KeySource::Remote { keys, .. } => format!("fetched from {}", keys.url()),
         KeySource::Fixed(keys) => match keys.keys().len() {
             1 => format!("{algorithms}, 1 public key"),

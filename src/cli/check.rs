@@ -1,25 +1,38 @@
 //! `check`: whether the gateway would start with this configuration. Reads everything, creates nothing.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
 
 use super::{
     configuration::Configuration,
+    coverage,
     failure::Failure,
     terminal::{BOLD, GOOD, complain, print},
 };
-use crate::{authn::KeySource, clock::Clock, config::Config, gateway::keys};
+use crate::{clock::Clock, config::Config, gateway::keys};
 
-pub(super) fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Compare the routes with this OpenAPI document, too: operations that no route covers, routes that ask for less or
+    /// more, and routes that no operation has.
+    ///
+    /// Ends with 1 if an operation is not covered, or a route asks for less than the document.
+    #[arg(long, value_name = "FILE")]
+    openapi: Option<PathBuf>,
+}
+
+pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<ExitCode, Failure> {
     configuration.warn();
     let config = &configuration.config;
-    configuration.authenticator(&Clock::system(), |_, _| KeySource::pending())?;
+    configuration.authenticator(&Clock::system(), |_| None)?;
     for issuer in &config.issuers {
         if keys::find(issuer, Clock::system().now())?.is_none() {
             complain(&format!("{BOLD}note{BOLD:#}: the key of issuer `{}` is made at the first start", issuer.name));
         }
     }
     print(&format!("{} is {GOOD}fine{GOOD:#}: {}\n", configuration.name(), summary(config)))?;
-    Ok(ExitCode::SUCCESS)
+    options.openapi.as_deref().map_or(Ok(ExitCode::SUCCESS), |path| coverage::run(path, config))
 }
 
 fn summary(config: &Config) -> String {

@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     terminal::{BOLD, complain, quoted},
 };
 use crate::{
-    authn::{Authenticator, KeySource, Vocabulary, remote::RemoteKeys},
+    authn::{Authenticator, KeySource, Vocabulary},
     clock::Clock,
     config::{self, Config, Diagnostics, Issuer},
     contract::Contract,
@@ -85,20 +86,31 @@ impl Configuration {
         }
     }
 
-    /// What decides who is calling, with the keys that are there: none is made, and `fetched` gives those that are
-    /// fetched.
+    /// The issuer that is named, or the only one.
+    pub(super) fn issuer(&self, name: Option<&str>) -> Result<&str, Failure> {
+        let names: Vec<&str> = self.config.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+        let chosen = match (name, names.as_slice()) {
+            (None, [only]) => Some(*only),
+            (Some(name), names) => names.iter().find(|known| **known == name).copied(),
+            (None, _) => None,
+        };
+        chosen.ok_or_else(|| Failure::Usage(format!("say --issuer with one of: {}", names.join(", "))))
+    }
+
+    /// What decides who is calling, with the keys that are there: none is made, and `elsewhere` gives those that are
+    /// fetched, or asks.
     pub(super) fn authenticator(
         &self,
         clock: &Clock,
-        fetched: impl Fn(&Issuer, &RemoteKeys) -> KeySource,
+        elsewhere: impl Fn(&Issuer) -> Option<Arc<KeySource>>,
     ) -> Result<Authenticator, Failure> {
         let config = &self.config;
         let mut vocabulary = Vocabulary::default();
         config.routes(&mut vocabulary).map_err(PrepareError::Routes)?;
         let contract = Contract::new(config.dialect.clone());
         let authenticator = prepare::authenticator(config, vocabulary, &contract, clock, |issuer| {
-            if let config::KeySource::Remote { keys, .. } = &issuer.keys {
-                return Ok(fetched(issuer, keys).into());
+            if let Some(source) = elsewhere(issuer) {
+                return Ok(source);
             }
             let keys = keys::find(issuer, clock.now())?.and_then(|keys| keys.verifying);
             Ok(keys.map_or_else(KeySource::pending, KeySource::known).into())

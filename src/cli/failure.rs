@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::terminal::{BAD, complain};
 use crate::{
+    authn::revocation::StoreError,
     config::Diagnostics,
     gateway::{PrepareError, RunError, keys::KeysError},
 };
@@ -67,6 +68,12 @@ impl From<PrepareError> for Failure {
             PrepareError::Routes(_) | PrepareError::Issuers(_) => Self::Configuration(error.to_string()),
             PrepareError::Echo(_) | PrepareError::Store(_) => Self::Other(error.to_string()),
         }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Other(error.to_string())
     }
 }
 

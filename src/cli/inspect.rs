@@ -1,17 +1,19 @@
 //! `token inspect`: what is in a token, check by check whether the gateway would accept it, and what it would answer.
 //!
 //! The verification itself reports how far the token came ([`Authenticator::explain`]), so what is said here is what
-//! would happen. What a broken token seems to say is shown as far as it can be read; nothing of it is proven.
+//! would happen. Whether the token is revoked, and which roles its subject is granted, is asked of the store, if there is
+//! one; what a gateway without one has in memory is not known here. What a broken token seems to say is shown as far as it
+//! can be read; nothing of it is proven. Keys are fetched, and an issuer is asked about its token, as the gateway would.
 
 mod checks;
 mod contents;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Args;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
-use self::checks::{Trace, detail_of};
+use self::checks::{Revocations, Trace, detail_of};
 use super::{
     configuration::Configuration,
     failure::Failure,
@@ -20,12 +22,17 @@ use super::{
     times,
 };
 use crate::{
-    authn::{Authenticator, AuthnError, KeySource, Principal, remote::RemoteKeys},
+    authn::{
+        Authenticator, AuthnError, KeySource, Principal,
+        revocation::RevocationStore,
+        role_grants::{GrantStore, RoleGrant},
+    },
     clock::{Clock, Timestamp},
-    config::{Config, Issuer},
+    config::{self, Config, Issuer},
     contract::{Contract, Facts},
     jwt::InvalidToken,
     rejection::Rejection,
+    store::{Location, Store},
 };
 
 #[derive(Debug, Args)]
@@ -40,36 +47,80 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<ExitCode, Failure> {
     let clock = options.at.map_or_else(Clock::system, Clock::manual);
     let credentials = Credentials::of(&presented::text(options.token.as_deref())?);
-    let authenticator = configuration.authenticator(&clock, fetched)?;
-    let mut trace = Trace::default();
-    let outcome = credentials.explain(&authenticator, &mut trace);
-
+    let authenticator = configuration.authenticator(&clock, |issuer| elsewhere(issuer, &clock))?;
     let (config, now) = (&configuration.config, clock.now());
-    let mut text = contents::show(credentials.token(), now);
+    let (revocations, grants) = stored(config.store.as_ref(), now);
+    if let Revocations::Known(known) = &revocations {
+        authenticator.revocations().extend(known.iter().cloned());
+    }
+    authenticator.role_grants().replace(grants);
+    let mut trace = Trace::knowing(revocations);
+    let outcome = credentials.explain(&authenticator, &mut trace)?;
+
+    for (name, source) in authenticator.issuers() {
+        if let Some(error) = source.introspection_status().and_then(|status| status.last_error) {
+            complain(&format!("{BAD}warning{BAD:#}: issuer `{name}`: {error}"));
+        }
+    }
+
+    let mut text = if trace.is_opaque() { String::new() } else { contents::show(credentials.token(), now) };
+    if let Ok(principal) = &outcome
+        && trace.is_asked()
+    {
+        text.push_str(&contents::answer(principal.claims()));
+    }
     text.push_str(&format!("{BOLD}Checks{BOLD:#}"));
-    if !trace.is_signed() && trace.is_read() {
+    if !trace.is_asked() && !trace.is_signed() && trace.is_read() {
         text.push_str(&format!(" {FAINT}(what an unproven token says, anyone may have written){FAINT:#}"));
     }
     text.push('\n');
     text.push_str(&trace.lines(&outcome, config, now));
     text.push('\n');
-    text.push_str(&match &outcome {
-        Ok(principal) => accepted(principal, config, now),
-        Err(error) => refused(error, config, &clock),
+    text.push_str(&match (&outcome, &trace.revocations) {
+        (Ok(_), Revocations::Unknown(_)) => format!(
+            "{BAD}Nobody can tell whether the gateway accepts this token{BAD:#}: it does unless the token is revoked.\n"
+        ),
+        (Ok(principal), _) => accepted(principal, config, now),
+        (Err(error), _) => refused(error, config, &clock),
     });
     print(&text)?;
-    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let accepted = outcome.is_ok() && !matches!(trace.revocations, Revocations::Unknown(_));
+    Ok(if accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The keys as the gateway would fetch them now.
-fn fetched(issuer: &Issuer, keys: &RemoteKeys) -> KeySource {
-    match keys.fetch_once() {
-        Ok(fetched) => KeySource::known(fetched.keys),
-        Err(error) => {
-            complain(&format!("{BAD}warning{BAD:#}: issuer `{}`: {error}", issuer.name));
-            KeySource::pending()
-        }
+/// What the store says, in which nothing is made or changed.
+fn stored(location: Option<&Location>, now: Timestamp) -> (Revocations, Vec<RoleGrant>) {
+    let Some(location) = location else { return (Revocations::NoStore, Vec::new()) };
+    let found = Store::look_at(location).and_then(|store| {
+        let Some(store) = store else { return Ok((Vec::new(), Vec::new())) };
+        let looking = store.clone();
+        store.wait_for(async move {
+            let (revocations, _) = looking.since(0, now).await?;
+            let grants = looking.grants(None).await?.map_or_else(Vec::new, |(grants, _)| grants);
+            Ok((revocations, grants))
+        })
+    });
+    match found {
+        Ok((revocations, grants)) => (Revocations::Known(revocations), grants),
+        Err(error) => (Revocations::Unknown(error.to_string()), Vec::new()),
     }
+}
+
+/// The keys as the gateway would fetch them now, or an issuer that is asked.
+fn elsewhere(issuer: &Issuer, clock: &Clock) -> Option<Arc<KeySource>> {
+    let source = match &issuer.keys {
+        config::KeySource::Remote { keys, .. } => {
+            keys.fetch_once().map(|fetched| KeySource::known(fetched.keys).into()).map_err(|error| error.to_string())
+        }
+        config::KeySource::Introspection(asked) => {
+            asked.clone().start(&issuer.name, clock).map_err(|error| error.to_string())
+        }
+        _ => return None,
+    };
+    Some(source.unwrap_or_else(|error| {
+        complain(&format!("{BAD}warning{BAD:#}: issuer `{}`: {error}", issuer.name));
+        KeySource::pending().into()
+    }))
 }
 
 /// The value of an `Authorization` field.
@@ -90,18 +141,30 @@ impl Credentials {
         self.0.split_once(' ').map_or("", |(_, token)| token.trim_start())
     }
 
-    fn explain(&self, authenticator: &Authenticator, trace: &mut Trace) -> Result<Principal, AuthnError> {
-        let mut headers = HeaderMap::new();
+    /// What the gateway would decide; an issuer that has to be asked is waited for.
+    fn explain(
+        &self,
+        authenticator: &Authenticator,
+        trace: &mut Trace,
+    ) -> Result<Result<Principal, AuthnError>, Failure> {
         // What no header can hold, no request can carry.
-        let value = HeaderValue::from_str(&self.0).map_err(|_| InvalidToken::NotAToken)?;
-        headers.insert(AUTHORIZATION, value);
-        authenticator.explain(&headers, |passed| trace.note(passed))
+        let Ok(value) = HeaderValue::from_str(&self.0) else { return Ok(Err(InvalidToken::NotAToken.into())) };
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+        match authenticator.explain(&headers, |passed| trace.note(passed)) {
+            Err(AuthnError::Awaited { mut awaited, .. }) => {
+                let runtime = tokio::runtime::Builder::new_current_thread().build();
+                runtime.map_err(|error| Failure::Other(error.to_string()))?.block_on(&mut awaited);
+                Ok(authenticator.authenticate_after(&headers, &awaited))
+            }
+            outcome => Ok(outcome),
+        }
     }
 }
 
 fn accepted(principal: &Principal, config: &Config, now: Timestamp) -> String {
     let subject = principal.subject().map_or_else(|| "nobody in particular".to_owned(), shown);
-    let left = times::rounded(principal.expires_at().since(now));
+    let left = Some(principal.expires_at()).filter(|end| *end < Timestamp::MAX);
+    let left = left.and_then(|end| times::rounded(end.since(now)));
     let left = left.map_or_else(String::new, |left| format!(", for {left} more"));
     let mut text = format!(
         "{GOOD}The gateway accepts this token{GOOD:#}: it is {subject}'s, from issuer `{}`{left}.\n",

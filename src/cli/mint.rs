@@ -113,7 +113,7 @@ fn choose<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Issuer, Fail
     }
     let signing: Vec<_> = of_clients(config).collect();
     match signing.as_slice() {
-        [] => Err(Failure::Other("no issuer of the configuration can sign: only public keys are known".to_owned())),
+        [] => Err(Failure::Other("no issuer of the configuration can sign: no private key is known".to_owned())),
         [only] => Ok(only),
         several => several.iter().find(|issuer| issuer.name == "api").copied().ok_or_else(|| {
             let names: Vec<_> = several.iter().map(|issuer| format!("`{}`", issuer.name)).collect();
@@ -123,7 +123,7 @@ fn choose<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Issuer, Fail
 }
 
 fn cannot_sign(name: &str) -> Failure {
-    Failure::Other(format!("issuer `{name}` cannot sign: only its public keys are known"))
+    Failure::Other(format!("issuer `{name}` cannot sign: its private key is not known"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //!
 //! The process ends with 0, or
 //!
-//! - 1: something failed; or the answer is no (`token inspect`, `jws verify`, `keys check`).
+//! - 1: something failed; or the answer is no (`token inspect`, `jws verify`, `keys check`, `check --openapi`,
+//!   `ownership`).
 //! - 2: the command line is wrong.
 //! - 78: the configuration is missing, unreadable or wrong (`EX_CONFIG` of sysexits.h).
 
@@ -13,16 +14,20 @@ mod banner;
 mod check;
 mod completions;
 mod configuration;
+mod coverage;
 mod draft;
 mod example;
 mod failure;
+mod init;
 mod inspect;
 mod jws;
 mod keys;
 mod logging;
 mod mint;
+mod ownership;
 mod presented;
 mod revoke;
+mod roles;
 mod routes;
 mod run;
 mod signing_keys;
@@ -53,9 +58,11 @@ enum Command {
     /// Start the gateway; the same as no command.
     Run,
     /// Say whether the configuration is fine, and create nothing.
-    Check,
+    Check(check::Options),
     /// Show every route, and what it asks for.
     Routes(routes::Options),
+    /// Write a configuration from an OpenAPI document.
+    Init(init::Options),
     /// Make tokens, and explain them.
     #[command(subcommand)]
     Token(Token),
@@ -64,6 +71,12 @@ enum Command {
     Keys(Keys),
     /// Revoke tokens: one, a session's, or a subject's.
     Revoke(revoke::Options),
+    /// Who owns what, where the store is asked for it.
+    #[command(subcommand)]
+    Ownership(Ownership),
+    /// The roles that somebody has beside what the token says.
+    #[command(subcommand)]
+    Roles(Roles),
     /// JSON Web Signatures.
     #[command(subcommand)]
     Jws(Jws),
@@ -96,6 +109,32 @@ enum Keys {
 }
 
 #[derive(Debug, Subcommand)]
+enum Ownership {
+    /// Add the owners that a file lists to those that are known.
+    ///
+    /// Ends with 0 if all rows were good, with 1 if not: the bad ones are told and left out.
+    Import(ownership::ImportOptions),
+    /// Show who owns what, in the form that can be imported.
+    List(ownership::ListOptions),
+    /// Forget all owners of a resource.
+    ///
+    /// Ends with 0 if there were any, with 1 if not.
+    Forget(ownership::ForgetOptions),
+}
+
+#[derive(Debug, Subcommand)]
+enum Roles {
+    /// Give somebody a role.
+    Grant(roles::GrantOptions),
+    /// Take a role away.
+    ///
+    /// Ends with 0 if it was granted, with 1 if not.
+    Revoke(roles::GrantOptions),
+    /// Show who is granted what.
+    List(roles::ListOptions),
+}
+
+#[derive(Debug, Subcommand)]
 enum Jws {
     /// Say whether a signature is right, and look at nothing else: neither at claims nor at their times.
     ///
@@ -121,8 +160,9 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let load = || Configuration::load(arguments.config.as_deref());
     match arguments.command.as_ref().unwrap_or(&Command::Run) {
         Command::Run => run::run(&load()?),
-        Command::Check => check::run(&Configuration::load_file(arguments.config.as_deref())?),
+        Command::Check(options) => check::run(options, &Configuration::load_file(arguments.config.as_deref())?),
         Command::Routes(options) => routes::run(options, &load()?),
+        Command::Init(options) => init::run(options, arguments.config.as_deref()),
         Command::Token(Token::Mint(options)) => mint::run(options, &load()?),
         Command::Token(Token::Inspect(options)) => inspect::run(options, &load()?),
         Command::Keys(Keys::Generate(options)) => signing_keys::generate(options, &load()?),
@@ -130,6 +170,12 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Keys(Keys::Rotate(options)) => signing_keys::rotate(options, &load()?),
         Command::Keys(Keys::Check(options)) => keys::run(options),
         Command::Revoke(options) => revoke::run(options, &load()?),
+        Command::Ownership(Ownership::Import(options)) => ownership::import(options, &load()?),
+        Command::Ownership(Ownership::List(options)) => ownership::list(options, &load()?),
+        Command::Ownership(Ownership::Forget(options)) => ownership::forget(options, &load()?),
+        Command::Roles(Roles::Grant(options)) => roles::grant(options, &load()?),
+        Command::Roles(Roles::Revoke(options)) => roles::revoke(options, &load()?),
+        Command::Roles(Roles::List(options)) => roles::list(options, &load()?),
         Command::Jws(Jws::Verify(options)) => jws::run(options),
         Command::Completions(options) => completions::run(options),
     }

@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 
 use super::{configuration::Configuration, failure::Failure, terminal::print, times};
 use crate::{
-    authn::revocation::StoreError,
+    authn::revocation::RevocationStore,
     clock::Clock,
     config::{Config, duration_in},
     gateway::revocation_json,
-    store,
+    store::Store,
 };
 
 /// The gateway waits for its store before it answers.
@@ -66,7 +66,7 @@ fn life(text: &str) -> Result<String, String> {
 
 pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<ExitCode, Failure> {
     let config = &configuration.config;
-    let body = body(options, issuer(config, options.issuer.as_deref())?);
+    let body = body(options, configuration.issuer(options.issuer.as_deref())?);
     if let Some(admin) = &config.admin
         && let Some((status, answer)) = ask(admin.address, &body)?
     {
@@ -80,17 +80,6 @@ pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<Ex
     write(config, &body)?;
     print("Revoked in the store. No gateway answers here: those that share the store will know within seconds.\n")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn issuer<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a str, Failure> {
-    let names: Vec<&str> = config.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
-    match (name, names.as_slice()) {
-        (None, [only]) => Ok(only),
-        (Some(name), _) if names.contains(&name) => {
-            Ok(names.into_iter().find(|known| *known == name).unwrap_or_default())
-        }
-        _ => Err(Failure::Usage(format!("say --issuer with one of: {}", names.join(", ")))),
-    }
 }
 
 fn body(options: &Options, issuer: &str) -> Value {
@@ -144,12 +133,8 @@ fn write(config: &Config, body: &Value) -> Result<(), Failure> {
     };
     let now = Clock::system().now();
     let revocation = revocation_json::read(body.to_string().as_bytes(), now).map_err(Failure::Usage)?;
-    let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| other(&error))?;
-    let written = runtime.block_on(async {
-        let add = async { store::open(location).await?.add(&revocation, now).await };
-        let added = tokio::time::timeout(PATIENCE, add).await;
-        added.unwrap_or_else(|_| Err(StoreError("it does not answer in time".into())))
-    });
-    written.map_err(|error| other(&error))
+    let store = Store::open(location)?;
+    let adding = store.clone();
+    let _version = store.wait_for(async move { adding.add(&revocation, now).await })?;
+    Ok(())
 }

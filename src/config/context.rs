@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The largest file that a configuration may consist of or name, in bytes.
-const LARGEST_FILE: u64 = 4 << 20;
+pub(super) const LARGEST_FILE: u64 = 4 << 20;
 
 /// Passed to everything that reads a part of the document.
 pub(super) struct Context<'a> {
@@ -32,13 +32,18 @@ impl Context<'_> {
 
 /// A whole file, or why it cannot be had.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    read_at_most(path, LARGEST_FILE)
+}
+
+/// A whole file of at most `most` bytes.
+pub(super) fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     use std::io::Read;
 
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20));
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > most {
+        return Err(format!("it is larger than {} MiB", most >> 20));
     }
     Ok(bytes)
 }

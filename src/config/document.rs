@@ -7,6 +7,7 @@ use super::{
     diagnostics::Diagnostic,
     dialect,
     identity::IdentityHeaders,
+    introspection,
     issuer::{self, Issuer},
     node::{Node, Table},
     ownership::{self, OwnershipSettings},
@@ -163,6 +164,7 @@ fn issuers<'a>(reader: &mut Reader<'a>, generated: &[String]) -> (Vec<&'a str>, 
         issuers.extend(Issuer::read(name, reader, generated).map(|value| At { value, place }));
     }
     issuer::report_ambiguous(&issuers, reader.context);
+    introspection::report_second(&issuers, reader.context);
     (names, issuers.into_iter().map(|read| read.value).collect())
 }
 

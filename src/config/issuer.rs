@@ -22,7 +22,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(600);
 pub struct Issuer {
     /// Its name in the configuration (not its `iss`).
     pub name: String,
-    /// The algorithms that its tokens may use, at least one; all symmetric or all asymmetric.
+    /// The algorithms that its tokens may use, all symmetric or all asymmetric; none if it is asked about each token.
     pub algorithms: Vec<Algorithm>,
     /// Where its keys are, and those that are known already.
     pub keys: KeySource,
@@ -110,8 +110,11 @@ fn algorithm(node: &Node) -> Result<Algorithm, Mistake> {
     })
 }
 
-/// Two issuers that a token could both be of: the same `issuer`, or both without one.
+/// Two issuers that a token could both be of: the same `issuer`, or both without one. An issuer that is asked about its
+/// opaque tokens is in nobody's way.
 pub(super) fn report_ambiguous(issuers: &[At<Issuer>], context: &Context<'_>) {
+    let issuers: Vec<_> =
+        issuers.iter().filter(|issuer| !matches!(issuer.value.keys, KeySource::Introspection(_))).collect();
     for (at, one) in issuers.iter().enumerate() {
         let iss = &one.value.expectations.issuer;
         if let Some(other) = issuers[..at].iter().find(|other| other.value.expectations.issuer == *iss) {

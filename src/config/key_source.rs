@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::{
     context::read_file,
     diagnostics::{Diagnostic, Place},
+    introspection,
     node::{Entry, Node, Table},
     reader::{At, Reader},
     remote_keys::{self, Options},
@@ -15,7 +16,7 @@ use super::{
     values::{Mistake, path, shown},
 };
 use crate::{
-    authn::remote::RemoteKeys,
+    authn::remote::{Introspection, RemoteKeys},
     jwt::{Algorithm, KeySet, Origin, VerifyingKey},
     secret::Secret,
 };
@@ -41,6 +42,8 @@ pub enum KeySource {
         /// Whether the gateway is not ready without them.
         required: bool,
     },
+    /// `introspection_url`: no keys, the issuer is asked about each token.
+    Introspection(Introspection),
     /// `signing_keys`: a folder of private JWKs, made at the first start.
     SigningKeys(PathBuf),
     /// A preset's issuer with HMAC algorithms: a secret file, made at the first start.
@@ -56,16 +59,19 @@ impl KeySource {
 }
 
 /// The keys that name a source.
-const SOURCES: [&str; 6] = ["secret", "public_key", "jwks_file", "jwks_url", "discovery_url", "signing_keys"];
+const SOURCES: [&str; 7] =
+    ["secret", "public_key", "jwks_file", "jwks_url", "discovery_url", "introspection_url", "signing_keys"];
 
 /// Whether this table of an issuer names any source.
 pub(super) fn is_given(issuer: &Table) -> bool {
     SOURCES.iter().any(|key| issuer.get(key).is_some())
 }
 
-/// Takes every key that names a source out of a preset's issuer.
-pub(super) fn remove(issuer: &mut Table) {
-    issuer.0.retain(|entry| !SOURCES.contains(&entry.key.as_str()));
+/// Takes every key that names a source out of a preset's issuer, and what has no use beside the source of the file's.
+pub(super) fn make_way(preset: &mut Table, file: &Table) {
+    let is_asked = file.get("introspection_url").is_some();
+    let goes = |key: &str| SOURCES.contains(&key) || is_asked && introspection::WITHOUT_USE.contains(&key);
+    preset.0.retain(|entry| !goes(&entry.key));
 }
 
 /// Reads the key source of the issuer `name`, and decides its algorithms. `given` is what it says about these, `iss`
@@ -80,9 +86,13 @@ pub(super) fn read(
     let sources: Vec<(&'static str, &Entry)> =
         SOURCES.into_iter().filter_map(|key| Some((key, reader.entry(key)?))).collect();
     let is_fetched = sources.iter().any(|(key, _)| ["jwks_url", "discovery_url"].contains(key));
+    let is_asked = sources.iter().any(|(key, _)| *key == "introspection_url");
     let remote = is_fetched.then(|| remote_keys::options(reader));
-    if !is_fetched {
+    if !is_fetched && !is_asked {
         remote_keys::refuse_options(reader);
+    }
+    if !is_asked {
+        introspection::refuse_options(reader);
     }
     let mut issuer = IssuerKeys { reader, given: given.unwrap_or_default(), iss, remote };
     issuer.check_mixture()?;
@@ -126,6 +136,9 @@ impl<'a> IssuerKeys<'_, 'a> {
             "public_key" => self.public_key(entry),
             "jwks_file" => self.jwks_file(),
             "jwks_url" | "discovery_url" => self.remote(key, entry),
+            "introspection_url" => {
+                introspection::read(self.reader, entry).map(|asked| (Vec::new(), KeySource::Introspection(asked)))
+            }
             _ => self.signing_keys(),
         }
     }

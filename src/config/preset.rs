@@ -92,7 +92,7 @@ fn merge_entry(below: &mut Entry, above: Entry, path: &mut Vec<String>) {
     match (&mut below.node.value, above.node.value) {
         (Value::Table(old), Value::Table(new)) if merges(path) => {
             if matches!(path.as_slice(), [issuer, _] if issuer == "issuer") && key_source::is_given(&new) {
-                key_source::remove(old);
+                key_source::make_way(old, &new);
             }
             merge_tables(old, new, path);
             below.node.place = above.node.place;

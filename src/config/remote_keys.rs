@@ -2,7 +2,8 @@
 //!
 //! 1. `https`, or `http` from this machine and from the hosts of `allow_http`.
 //! 2. `discovery_url` needs `issuer`: what the metadata says is compared with it.
-//! 3. `refresh`, `refresh_cooldown`, `max_stale`, `require_keys` and `allow_http` are mistakes beside any other source.
+//! 3. `refresh`, `refresh_cooldown`, `max_stale`, `require_keys` and `allow_http` are mistakes beside any other source;
+//!    but `allow_http` is for `introspection_url` too.
 
 use std::time::Duration;
 
@@ -41,9 +42,7 @@ pub(super) fn options(reader: &mut Reader<'_>) -> Options {
         refresh: default(&refresh, RemoteKeys::DEFAULT_REFRESH),
         cooldown: reader.read_or("refresh_cooldown", RemoteKeys::DEFAULT_COOLDOWN, |node| duration(node, SECOND..=DAY)),
         max_stale: default(&max_stale, RemoteKeys::DEFAULT_MAX_STALE),
-        plain: PlainHttp::hosts(
-            reader.some("allow_http", owned).unwrap_or_default().into_iter().map(|read| read.value),
-        ),
+        plain: plain_http(reader),
         required: reader.read_or("require_keys", false, boolean),
     };
     if options.max_stale < options.refresh
@@ -54,6 +53,11 @@ pub(super) fn options(reader: &mut Reader<'_>) -> Options {
         reader.report(key, place, mistake.help("`max_stale` is at least as long as `refresh`"));
     }
     options
+}
+
+/// Reads `allow_http`.
+pub(super) fn plain_http(reader: &mut Reader<'_>) -> PlainHttp {
+    PlainHttp::hosts(reader.some("allow_http", owned).unwrap_or_default().into_iter().map(|read| read.value))
 }
 
 /// Refuses them where there is nothing to fetch.
@@ -91,7 +95,8 @@ impl Options {
     }
 }
 
-fn mistake(error: KeyUrlError) -> Mistake {
+/// What to write instead of a URL that is not asked.
+pub(super) fn mistake(error: KeyUrlError) -> Mistake {
     let mistake = Mistake::new(error.to_string());
     match error {
         KeyUrlError::PlainHttp => mistake.help("name the host in `allow_http` if the way there is safe"),

@@ -27,7 +27,11 @@ use super::{
     revoker::Kept,
     snapshot::Snapshot,
 };
-use crate::{authn::KeySource, authz::Rule, clock::Timestamp};
+use crate::{
+    authn::{KeySource, KeyStatus},
+    authz::Rule,
+    clock::Timestamp,
+};
 
 /// In bytes.
 const LARGEST_REVOCATION: usize = 16 << 10;
@@ -66,16 +70,20 @@ impl Admin {
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     match *admin.phase.borrow() {
-        Phase::Serving => ready_with_keys(&admin.snapshot.load()),
+        Phase::Serving => {
+            let snapshot = admin.snapshot.load();
+            let (status, told) = ready_with_keys(&snapshot);
+            (status, told + &about_the_store(&snapshot))
+        }
         Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
     }
 }
 
-/// Ready, and whose keys are missing: then only those issuers' tokens are answered with 503. Not ready without keys that
-/// are required.
+/// Ready, and whose keys are missing, or who did not answer when last asked: then only those issuers' tokens are answered
+/// with 503. Not ready without keys that are required.
 fn ready_with_keys(snapshot: &Snapshot) -> (StatusCode, String) {
     let now = snapshot.clock.now();
-    let missing = snapshot.authenticator.issuers().filter(|(_, keys)| keys.keys(now).is_none());
+    let missing = snapshot.authenticator.issuers().filter(|(_, keys)| !keys.is_available(now));
     let missing: Vec<&str> = missing.map(|(issuer, _)| issuer).collect();
     if missing.is_empty() {
         return (StatusCode::OK, "ready\n".to_owned());
@@ -87,6 +95,18 @@ fn ready_with_keys(snapshot: &Snapshot) -> (StatusCode, String) {
     (StatusCode::OK, format!("ready\nkeys missing: {names}\n"))
 }
 
+/// While the store fails, tokens are verified with what is known: the gateway is ready, and says what is wrong.
+fn about_the_store(snapshot: &Snapshot) -> String {
+    let mut told = String::new();
+    if let Some(error) = snapshot.store.as_ref().and_then(|store| store.status().error) {
+        told.push_str(&format!("{error}\n"));
+    }
+    if let waiting @ 1.. = snapshot.revoker.waiting() {
+        told.push_str(&format!("revocations not kept yet: {waiting}\n"));
+    }
+    told
+}
+
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     let snapshot = admin.snapshot.load_full();
     let scrape = Scrape {
@@ -94,6 +114,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         gauges: &admin.gauges,
         cache: snapshot.authenticator.cache_stats(),
         revocations: snapshot.revoker.revocations().count() as u64,
+        store: snapshot.store.as_ref().map(|store| (store.status(), snapshot.revoker.waiting())),
         upstreams: snapshot.upstreams.iter().map(|upstream| &**upstream).collect(),
         keys: snapshot.authenticator.issuers().collect(),
         now: snapshot.clock.now(),
@@ -127,6 +148,11 @@ async fn revoke(State(admin): State<Admin>, headers: HeaderMap, body: Bytes) -> 
         Ok(Kept::InMemory) => {
             (StatusCode::OK, false, "Revoked until this gateway ends: no `store` is configured.".to_owned())
         }
+        Ok(Kept::NotYet(error)) => {
+            let detail =
+                format!("Revoked here. It is not kept yet, which is tried again until this gateway ends: {error}");
+            (StatusCode::SERVICE_UNAVAILABLE, false, detail)
+        }
         Err(error) => {
             tracing::error!(%error, "a revocation is not kept");
             let detail = format!("Revoked only until this gateway ends, and only here. {error}");
@@ -156,14 +182,20 @@ async fn keys(State(admin): State<Admin>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], Value::from(issuers).to_string())
 }
 
-/// Keys that are not fetched have no age.
+/// Keys that are not fetched have no age. Of an issuer that is asked, it is that of the last answer.
 fn describe_keys(issuer: &str, source: &KeySource, now: Timestamp) -> Value {
-    let status = source.status().unwrap_or_default();
+    let asked = source.introspection_status();
+    let introspection = asked.is_some();
+    let status = asked.map_or_else(
+        || source.status().unwrap_or_default(),
+        |asked| KeyStatus { renewed_at: asked.answered_at, last_error: asked.last_error, ..KeyStatus::default() },
+    );
     let keys = source.keys(now);
     let keys = keys.as_ref().map_or(&[][..], |keys| keys.keys());
     let keys = keys.iter().map(|key| json!({ "kid": key.key_id(), "algorithm": key.algorithm().name() }));
     json!({
         "issuer": issuer,
+        "introspection": introspection,
         "keys": keys.collect::<Vec<_>>(),
         "age_seconds": status.renewed_at.map(|renewed_at| now.since(renewed_at).as_secs()),
         "next_refresh": status.next.map(|next| next.to_string()),

@@ -2,7 +2,8 @@
 //!
 //! 1. `signing_keys` is a folder of private JWKs, whose life [`signing_keys`] tells. `current.jwk` signs.
 //! 2. A generated secret is a file with one private JWK (`oct`).
-//! 3. Keys that are fetched come later, by a thread of their own ([`remote`](crate::authn::remote)).
+//! 3. Keys that are fetched come later, by a thread of their own ([`remote`](crate::authn::remote)); an issuer that is
+//!    asked about each token has none.
 //! 4. What is not there yet is made: with the mode that keeps it to its owner, under another name first, and then linked
 //!    into place. Two gateways that start at once end up with the same key, and nobody reads half a file.
 
@@ -24,9 +25,9 @@ use crate::{
 
 /// What an issuer verifies with, and what it signs with if it can.
 pub struct IssuerKeys {
-    /// For its tokens; `None` where they are fetched.
+    /// For its tokens; `None` where they are fetched, or there are none.
     pub verifying: Option<KeySet>,
-    /// For `token mint`; `None` where only public keys are known.
+    /// For `token mint`; `None` where no private key is known.
     pub signing: Option<SigningKey>,
 }
 
@@ -70,8 +71,8 @@ pub enum KeysError {
         /// Why.
         error: KeySetError,
     },
-    /// This machine gives no thread or no TLS to fetch keys with.
-    #[error("the keys of issuer `{issuer}` cannot be fetched from here: {error}")]
+    /// This machine gives no thread or no TLS to fetch keys or ask with.
+    #[error("issuer `{issuer}` cannot be asked from here: {error}")]
     Fetch {
         /// The issuer's name.
         issuer: String,
@@ -115,7 +116,7 @@ type ReadKey = fn(&Path, &Issuer) -> Result<SigningKey, KeysError>;
 fn load(issuer: &Issuer, private: ReadKey, now: Timestamp) -> Result<IssuerKeys, KeysError> {
     match &issuer.keys {
         KeySource::Fixed(keys) => Ok(IssuerKeys { verifying: Some(keys.clone()), signing: None }),
-        KeySource::Remote { .. } => Ok(IssuerKeys { verifying: None, signing: None }),
+        KeySource::Remote { .. } | KeySource::Introspection(_) => Ok(IssuerKeys { verifying: None, signing: None }),
         KeySource::Secret { secret, weak, keys } => {
             let signing = secret_key(issuer, secret, *weak)?;
             Ok(IssuerKeys { verifying: Some(keys.clone()), signing })

@@ -18,6 +18,7 @@ use crate::{
     jwt::InvalidToken,
     proxy::upstream::{Counter, UpstreamSettings},
     rejection::{Reason, Rejection},
+    store::Status,
 };
 
 /// The upper ends of the histogram's buckets, in microseconds.
@@ -111,6 +112,8 @@ pub(super) struct Scrape<'a, W> {
     pub(super) gauges: &'a Gauges,
     pub(super) cache: CacheStats,
     pub(super) revocations: u64,
+    /// If there is one; and the revocations that it has not taken yet.
+    pub(super) store: Option<(Status, usize)>,
     pub(super) upstreams: Vec<&'a UpstreamSettings>,
     /// The issuers by name.
     pub(super) keys: Vec<(&'a str, &'a KeySource)>,
@@ -138,6 +141,8 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_durations(out)?;
         self.write_upstreams(out)?;
         self.write_keys(out)?;
+        self.write_introspections(out)?;
+        self.write_store(out)?;
         let (gauges, cache) = (self.gauges, &self.cache);
         let connections = gauges.connections.load(Ordering::Relaxed) as u64;
         let in_flight = gauges.in_flight.load(Ordering::Relaxed) as u64;
@@ -215,7 +220,7 @@ impl<W> Scrape<'_, W> {
     /// The names are the configuration's: letters, digits, `-` and `_`.
     fn write_keys(&self, out: &mut String) -> std::fmt::Result {
         family(out, "keys", "gauge", "Keys that tokens are verified with now.")?;
-        for (issuer, source) in &self.keys {
+        for (issuer, source) in self.keys.iter().filter(|(_, source)| source.introspection_status().is_none()) {
             let count = source.keys(self.now).map_or(0, |keys| keys.keys().len());
             writeln!(out, "bearergate_keys{{issuer=\"{issuer}\"}} {count}")?;
         }
@@ -240,6 +245,47 @@ impl<W> Scrape<'_, W> {
         }
         Ok(())
     }
+
+    fn write_introspections(&self, out: &mut String) -> std::fmt::Result {
+        let asked: Vec<_> =
+            self.keys.iter().filter_map(|(issuer, source)| Some((issuer, source.introspection_status()?))).collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        family(out, "introspections_total", "counter", "Questions about tokens, by what came of them.")?;
+        for (issuer, status) in &asked {
+            let outcomes = [
+                ("active", status.active),
+                ("refused", status.refused),
+                ("failed", status.failed),
+                ("not_asked", status.not_asked),
+            ];
+            for (outcome, count) in outcomes {
+                writeln!(out, "bearergate_introspections_total{{issuer=\"{issuer}\",outcome=\"{outcome}\"}} {count}")?;
+            }
+        }
+        family(out, "introspection_age_seconds", "gauge", "Since an issuer last answered about a token.")?;
+        for (issuer, status) in &asked {
+            if let Some(answered_at) = status.answered_at {
+                let age = self.now.since(answered_at).as_secs();
+                writeln!(out, "bearergate_introspection_age_seconds{{issuer=\"{issuer}\"}} {age}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<W> Scrape<'_, W> {
+    fn write_store(&self, out: &mut String) -> std::fmt::Result {
+        let Some((status, waiting)) = &self.store else { return Ok(()) };
+        let up = u8::from(status.error.is_none());
+        family(out, "store_up", "gauge", "Whether the store did what was last asked of it.")?;
+        writeln!(out, "bearergate_store_up {up}")?;
+        family(out, "store_failures_total", "counter", "What the store did not do.")?;
+        writeln!(out, "bearergate_store_failures_total {}", status.failures)?;
+        family(out, "revocations_not_kept", "gauge", "Revocations in force that the store has not taken yet.")?;
+        writeln!(out, "bearergate_revocations_not_kept {waiting}")
+    }
 }
 
 fn family(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
@@ -263,6 +309,7 @@ mod tests {
             gauges: &Gauges::default(),
             cache,
             revocations: 4,
+            store: Some((Status { error: None, failures: 5 }, 6)),
             upstreams: vec![&upstream],
             keys: Vec::new(),
             now: Timestamp::default(),
@@ -299,6 +346,8 @@ mod tests {
         assert!(text.contains("{upstream=\"a\\\"b\",kind=\"timeout\"} 0\n"));
         assert!(text.contains("bearergate_cache_hits_total 3\n"));
         assert!(text.contains("bearergate_revocations 4\n"));
+        assert!(text.contains("bearergate_store_up 1\n") && text.contains("bearergate_store_failures_total 5\n"));
+        assert!(text.contains("bearergate_revocations_not_kept 6\n"));
         for line in text.lines() {
             assert!(line.starts_with("# ") || line.starts_with("bearergate_"), "{line}");
         }

@@ -23,6 +23,7 @@ use crate::{
     config::{self, Config, Issuer, OwnerSource, OwnershipSettings, Server, Upstream},
     contract::Contract,
     proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
+    store::Store,
 };
 
 /// A gateway that only has to be started.
@@ -72,8 +73,12 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     // Nothing is ever sent: this ends when every provider has given keys or has failed, or else with the time.
     let _ = fetched.recv_timeout(RemoteKeys::DEFAULT_WAIT);
     let revocations = Arc::clone(authenticator.revocations());
-    let revoker = match &config.store {
-        Some(location) => Revoker::start(location.clone(), revocations, clock.clone())?,
+    let store = config.store.as_ref().map(Store::open).transpose()?;
+    let revoker = match &store {
+        Some(store) => {
+            let grants = Arc::clone(authenticator.role_grants());
+            Revoker::start(store.clone(), revocations, grants, clock.clone())?
+        }
         None => Revoker::in_memory(revocations),
     };
     let source = |issuer: &str| authenticator.keys(issuer).cloned();
@@ -86,6 +91,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let names = identity.headers.iter().map(|header| header.name.clone()).collect();
     let snapshot = Snapshot {
         authenticator: Arc::new(authenticator),
+        store,
         revoker: Arc::new(revoker),
         published,
         policy: Arc::new(policy),
@@ -145,14 +151,17 @@ fn resigner(config: &Config, clock: &Clock) -> Result<Option<Resigner>, KeysErro
     Ok(key.map(|key| Resigner::new(settings, key, clock.clone())))
 }
 
-/// The keys of an issuer; `first` is dropped when they have come, or could not be fetched at once.
+/// The keys of an issuer, or the means to ask it; `first` is dropped when keys have come, or could not be fetched at once.
 fn start_keys(issuer: &Issuer, clock: &Clock, first: mpsc::Sender<Infallible>) -> Result<Arc<KeySource>, KeysError> {
-    if let config::KeySource::Remote { keys, .. } = &issuer.keys {
-        let started = keys.clone().start_then(&issuer.name, clock, first);
-        return started.map_err(|error| KeysError::Fetch { issuer: issuer.name.clone(), error });
-    }
-    let keys = keys::open(issuer, clock.now())?.verifying;
-    Ok(Arc::new(keys.map_or_else(KeySource::pending, KeySource::known)))
+    let started = match &issuer.keys {
+        config::KeySource::Remote { keys, .. } => keys.clone().start_then(&issuer.name, clock, first),
+        config::KeySource::Introspection(asked) => asked.clone().start(&issuer.name, clock),
+        _ => {
+            let keys = keys::open(issuer, clock.now())?.verifying;
+            Ok(Arc::new(keys.map_or_else(KeySource::pending, KeySource::known)))
+        }
+    };
+    started.map_err(|error| KeysError::Fetch { issuer: issuer.name.clone(), error })
 }
 
 fn requires_keys(issuer: &Issuer) -> bool {

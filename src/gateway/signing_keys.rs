@@ -126,7 +126,12 @@ pub fn generate(folder: &Path, issuer: &Issuer) -> Result<Option<StagedKey>, Key
 /// See [`KeysError`].
 pub fn rotate(folder: &Path, issuer: &Issuer, now: Timestamp) -> Result<Option<SigningKey>, KeysError> {
     let (current, next) = (folder.join(CURRENT), folder.join(NEXT));
-    let Some(wanted) = read_if_there(&next, issuer)? else { return Ok(None) };
+    let wanted = {
+        // In the middle of another rotation there is no next key for a moment.
+        let _lock = lock_shared(folder).map_err(|error| at(folder, error))?;
+        read_if_there(&next, issuer)?
+    };
+    let Some(wanted) = wanted else { return Ok(None) };
     let over: Vec<PathBuf> = list(folder, issuer)?
         .into_iter()
         .filter(|staged| matches!(staged.stage, Stage::Retired(end) if end <= now))

@@ -12,12 +12,15 @@ use crate::{
     config::Limits,
     contract::Contract,
     proxy::{ManagedHeaders, upstream::UpstreamSettings},
+    store::Store,
 };
 
 /// Everything that the way of a request looks at.
 pub struct Snapshot {
     /// Who is calling.
     pub authenticator: Arc<Authenticator>,
+    /// What outlives the process, if something is to.
+    pub store: Option<Store>,
     /// Whose tokens are not accepted any more.
     pub revoker: Arc<Revoker>,
     /// The public halves of the keys that the gateway signs with, if it does.

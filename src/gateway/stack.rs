@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::{body::Answer, connection::Connection, head, metrics::WorkerMetrics, snapshot::Snapshot};
 use crate::{
-    authn::{AuthnError, Principal, Renewal},
+    authn::{AuthnError, Awaited, Principal},
     authz::{Access, Denial, Match, OwnerAwaited, Permit},
     contract::Facts,
     proxy::{Body, Context, Upstreams, forward, upload::discard},
@@ -63,8 +63,8 @@ struct Refusal {
 
 /// What a request may have to wait for.
 enum Wait {
-    /// The token's key may be a new one.
-    Key(Renewal),
+    /// The token's issuer is asked: for new keys, or about the token.
+    Issuer(Awaited),
     /// Somebody is asked whose the resource is.
     Owner(OwnerAwaited),
 }
@@ -72,7 +72,7 @@ enum Wait {
 /// What a request has waited for: for each thing once, so that two slow parties cannot keep it for ever.
 #[derive(Default)]
 struct Waited {
-    key: bool,
+    issuer: Option<Awaited>,
     owner: Option<OwnerAwaited>,
 }
 
@@ -80,15 +80,15 @@ impl Waited {
     /// Waits, unless that has been done.
     async fn add(&mut self, wait: Wait) -> bool {
         match wait {
-            Wait::Key(renewal) if !self.key => {
-                renewal.await;
-                self.key = true;
+            Wait::Issuer(mut awaited) if self.issuer.is_none() => {
+                (&mut awaited).await;
+                self.issuer = Some(awaited);
             }
             Wait::Owner(mut awaited) if self.owner.is_none() => {
                 (&mut awaited).await;
                 self.owner = Some(awaited);
             }
-            Wait::Key(_) | Wait::Owner(_) => return false,
+            Wait::Issuer(_) | Wait::Owner(_) => return false,
         }
         true
     }
@@ -231,10 +231,11 @@ fn decide<B>(request: &Request<B>, snapshot: &Snapshot, waited: &Waited) -> Resu
         let rule = found.as_ref().map(|found| found.rule().name().into());
         Refusal { rejection, rule, wait }
     };
-    let principal = authenticate(request.headers(), found.as_ref(), snapshot).map_err(|error| {
-        let wait = if let AuthnError::KeyAwaited { renewal, .. } = &error { Some(renewal.clone()) } else { None };
-        refuse(error.into(), wait.map(Wait::Key))
-    })?;
+    let principal =
+        authenticate(request.headers(), found.as_ref(), snapshot, waited.issuer.as_ref()).map_err(|error| {
+            let wait = if let AuthnError::Awaited { awaited, .. } = &error { Some(awaited.clone()) } else { None };
+            refuse(error.into(), wait.map(Wait::Issuer))
+        })?;
     policy.permit(found.as_ref(), request.method(), principal, waited.owner.as_ref()).map_err(|denial| {
         let wait = if let Denial::OwnerAwaited(awaited) = &denial { Some(awaited.clone()) } else { None };
         refuse(denial.into(), wait.map(Wait::Owner))
@@ -246,12 +247,17 @@ fn authenticate(
     headers: &HeaderMap,
     found: Option<&Match<'_>>,
     snapshot: &Snapshot,
+    after: Option<&Awaited>,
 ) -> Result<Option<Principal>, AuthnError> {
+    let authenticate = || match after {
+        None => snapshot.authenticator.authenticate(headers),
+        Some(awaited) => snapshot.authenticator.authenticate_after(headers, awaited),
+    };
     let access = found.map_or(Access::Token, |found| found.rule().access());
     match access {
         Access::Public => Ok(None),
-        Access::Token => snapshot.authenticator.authenticate(headers).map(Some),
-        Access::Optional => match snapshot.authenticator.authenticate(headers) {
+        Access::Token => authenticate().map(Some),
+        Access::Optional => match authenticate() {
             Err(AuthnError::NotAuthenticated) => Ok(None),
             known => known.map(Some),
         },

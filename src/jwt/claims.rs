@@ -6,6 +6,9 @@
 //! 3. `iss` and `jti` are strings; `aud` is a string or an array of strings.
 //! 4. `sub` is a string, not empty and without control characters: it ends up in headers and logs.
 //!
+//! The claims that an issuer answers with when it is asked about a token (RFC 7662 §2.2) have the same types, and `exp` may
+//! be missing: the answer itself says that the token is good.
+//!
 //! Other claims are whatever they are. Another claim that names the subject ([`Claims::subject_text`]) may also be a
 //! non-negative integer.
 
@@ -32,6 +35,17 @@ impl Claims {
     /// From the decoded bytes.
     pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, InvalidToken> {
         let json = Json::parse(bytes).map_err(|error| InvalidToken::Json { part: Part::Payload, error })?;
+        Self::read(json, None)
+    }
+
+    /// From the answer of an issuer that was asked about a token. Without `exp` they end at the [last point in
+    /// time](Timestamp::MAX).
+    pub(crate) fn from_introspection(answer: Json) -> Result<Self, InvalidToken> {
+        Self::read(answer, Some(Timestamp::MAX))
+    }
+
+    /// `end`: where they end without `exp`, if they may be without.
+    fn read(json: Json, end: Option<Timestamp>) -> Result<Self, InvalidToken> {
         let Value::Object(mut members) = json.root() else {
             return Err(InvalidToken::NotAnObject(Part::Payload));
         };
@@ -50,7 +64,7 @@ impl Claims {
                 _ => {}
             }
         }
-        let expires_at = expires_at.ok_or_else(|| InvalidToken::MissingClaim("exp".into()))?;
+        let expires_at = expires_at.or(end).ok_or_else(|| InvalidToken::MissingClaim("exp".into()))?;
         Ok(Self { json, issuer, subject, audience, id, expires_at, not_before, issued_at })
     }
 
@@ -105,7 +119,8 @@ impl Claims {
         one.into_iter().chain(several.into_iter().flatten().filter_map(|audience| audience.as_str()))
     }
 
-    /// `exp`: from this moment on the token is not accepted. To the millisecond, rounded down.
+    /// `exp`: from this moment on the token is not accepted. To the millisecond, rounded down. [`Timestamp::MAX`] where
+    /// an introspected token has none.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
         self.expires_at
@@ -255,6 +270,18 @@ mod tests {
         for exp in ["1e400", "NaN", "Infinity", "01", "+1", "1."] {
             assert!(matches!(parse(&format!(r#"{{"exp":{exp}}}"#)), Err(InvalidToken::Json { .. })), "{exp}");
         }
+    }
+
+    #[test]
+    fn an_introspected_life_may_be_without_end_and_everything_else_has_its_type() {
+        let answer = |text: &str| Claims::from_introspection(Json::parse(text.as_bytes().to_vec()).unwrap());
+        let claims = answer(r#"{"active":true,"sub":"s"}"#).unwrap();
+        assert_eq!((claims.expires_at(), claims.subject()), (Timestamp::MAX, Some("s")));
+        assert_eq!(answer(r#"{"active":true,"exp":9}"#).unwrap().expires_at(), Timestamp::from_secs(9));
+        for wrong in [r#"{"exp":null}"#, r#"{"exp":"9"}"#, r#"{"exp":-1}"#, r#"{"sub":7}"#, r#"{"aud":{}}"#] {
+            assert!(matches!(answer(wrong), Err(InvalidToken::ClaimType { .. })), "{wrong}");
+        }
+        assert_eq!(answer("[]").unwrap_err(), InvalidToken::NotAnObject(Part::Payload));
     }
 
     #[test]

@@ -140,6 +140,11 @@ pub enum InvalidToken {
     #[error("the token lives longer than the maximum")]
     LivesTooLong,
 
+    // The issuer's word, who was asked.
+    /// The issuer says that the token is not active: it never was one, has expired or is revoked (RFC 7662 §2.2).
+    #[error("the issuer says that the token is not active")]
+    Inactive,
+
     // Ours: it was good once.
     /// It has been revoked since it was issued.
     #[error("the token is revoked")]
@@ -180,6 +185,7 @@ impl InvalidToken {
             Self::ForbiddenClaim(_) => "forbidden_claim",
             Self::UnfitForHeader { .. } => "unfit_for_header",
             Self::LivesTooLong => "lives_too_long",
+            Self::Inactive => "inactive",
             Self::Revoked => "revoked",
         }
     }

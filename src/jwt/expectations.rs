@@ -77,7 +77,20 @@ impl Expectations {
     /// # Errors
     /// The first check that fails.
     pub fn check(&self, token: &SignedToken, now: Timestamp) -> Result<(), VerifyError> {
-        Check::ALL.into_iter().try_for_each(|check| match check.outcome(self, token.header(), token.claims(), now) {
+        self.check_parts(token.header().typ(), token.claims(), now)
+    }
+
+    /// Whether what the issuer answered about a token is acceptable at the time `now`. An answer has no `typ`: if one is
+    /// expected, none is acceptable.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub(crate) fn check_introspected(&self, claims: &Claims, now: Timestamp) -> Result<(), VerifyError> {
+        self.check_parts(None, claims, now)
+    }
+
+    fn check_parts(&self, typ: Option<&str>, claims: &Claims, now: Timestamp) -> Result<(), VerifyError> {
+        Check::ALL.into_iter().try_for_each(|check| match check.outcome(self, typ, claims, now) {
             Outcome::Passed | Outcome::NotAsked => Ok(()),
             Outcome::Failed(error) => Err(error),
         })
@@ -86,7 +99,7 @@ impl Expectations {
     /// Every check in order with its outcome, to explain a token. A report is no proof: it is made for unproven tokens too.
     #[must_use]
     pub fn report(&self, header: &Header, claims: &Claims, now: Timestamp) -> Vec<Finding> {
-        let finding = |check: Check| Finding { check, outcome: check.outcome(self, header, claims, now) };
+        let finding = |check: Check| Finding { check, outcome: check.outcome(self, header.typ(), claims, now) };
         Check::ALL.into_iter().map(finding).collect()
     }
 }
@@ -148,13 +161,13 @@ impl Check {
         Self::Life,
     ];
 
-    fn outcome(self, expected: &Expectations, header: &Header, claims: &Claims, now: Timestamp) -> Outcome {
+    fn outcome(self, expected: &Expectations, typ: Option<&str>, claims: &Claims, now: Timestamp) -> Outcome {
         match self {
             Self::Expiry => expiry(expected, claims, now),
             Self::NotBefore => not_before(expected, claims, now),
             Self::Issuer => issuer(expected, claims),
             Self::Audience => audience(expected, claims),
-            Self::Kind => kind(expected, header),
+            Self::Kind => kind(expected, typ),
             Self::RequiredClaims => required_claims(expected, claims),
             Self::ForbiddenClaims => forbidden_claims(expected, claims),
             Self::Subject => subject(expected, claims),
@@ -219,14 +232,14 @@ fn audience(expected: &Expectations, claims: &Claims) -> Outcome {
     passed_or(named, InvalidToken::WrongAudience)
 }
 
-fn kind(expected: &Expectations, header: &Header) -> Outcome {
-    let fits = match (&expected.typ, header.typ()) {
+fn kind(expected: &Expectations, typ: Option<&str>) -> Outcome {
+    let fits = match (&expected.typ, typ) {
         (None, None) => return Outcome::NotAsked,
         (Some(_), None) => return failed(InvalidToken::MissingTyp),
         (Some(expected), Some(typ)) => same_media_type(typ, expected),
         (None, Some(typ)) => same_media_type(typ, "JWT") || same_media_type(typ, "at+jwt"),
     };
-    if fits { Outcome::Passed } else { failed(InvalidToken::WrongTyp(Shown::new(header.typ().unwrap_or_default()))) }
+    if fits { Outcome::Passed } else { failed(InvalidToken::WrongTyp(Shown::new(typ.unwrap_or_default()))) }
 }
 
 /// Media types have no case, and `application/` may be left out where no other slash follows (RFC 7515 §4.1.9).

@@ -62,7 +62,7 @@ use crate::{
 /// use bearergate::{authz::{OwnershipSource, ownership::{Owners, OwnersSettings}}, clock::Clock};
 ///
 /// let settings = OwnersSettings { name: "order".to_owned(), life: Duration::from_secs(10), clock: Clock::system() };
-/// let (owners, mut lookups) = Owners::new(settings);
+/// let (owners, lookups) = Owners::new(settings);
 /// let source = OwnershipSource::Owners(owners); // for `ownership("order", Ownership::of("id"), source)`
 /// let answering = async move {
 ///     while let Some(lookup) = lookups.next().await {

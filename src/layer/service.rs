@@ -19,7 +19,7 @@ use super::{
     refusal::{Asked, RefusalWriter},
 };
 use crate::{
-    authn::{Authenticator, AuthnError, Principal, Renewal},
+    authn::{Authenticator, AuthnError, Awaited, Principal},
     authz::{Access, Denial, OwnerAwaited, Permit, Policy},
     rejection::Rejection,
 };
@@ -56,8 +56,8 @@ pub(super) enum Decision {
 
 /// What a request may have to wait for.
 pub(super) enum Wait {
-    /// The token's key may be a new one.
-    Key(Renewal),
+    /// The token's key may be a new one, or its issuer is asked about it.
+    Issuer(Awaited),
     /// Somebody is asked whose the resource is.
     Owner(OwnerAwaited),
 }
@@ -65,7 +65,7 @@ pub(super) enum Wait {
 /// What a request has waited for: for each thing once.
 #[derive(Default)]
 pub(super) struct Waited {
-    key: bool,
+    issuer: Option<Awaited>,
     owner: Option<OwnerAwaited>,
 }
 
@@ -99,23 +99,32 @@ impl Gate {
         let policy = match &self.rules {
             Rules::Policy(policy) => policy,
             Rules::Same(access) => {
-                return Ok(Admitted { principal: self.authenticate(request, *access)?, permit: None });
+                return Ok(Admitted { principal: self.authenticate(request, *access, waited)?, permit: None });
             }
         };
         let found = policy.find(request.method(), request.uri().path()).map_err(Rejection::from)?;
         // A stranger learns nothing about the routes: what no rule covers needs a token first.
         let access = found.as_ref().map_or(Access::Token, |found| found.rule().access());
-        let principal = self.authenticate(request, access)?;
+        let principal = self.authenticate(request, access, waited)?;
         let permit = policy.permit(found.as_ref(), request.method(), principal.clone(), waited.owner.as_ref())?;
         Ok(Admitted { principal, permit: Some(Arc::new(permit)) })
     }
 
     /// Who sent the request; `None` if nobody in particular did and need not have.
-    fn authenticate<B>(&self, request: &Request<B>, access: Access) -> Result<Option<Principal>, AuthnError> {
+    fn authenticate<B>(
+        &self,
+        request: &Request<B>,
+        access: Access,
+        waited: &Waited,
+    ) -> Result<Option<Principal>, AuthnError> {
         if access == Access::Public {
             return Ok(None);
         }
-        match self.authenticator.authenticate(request.headers()) {
+        let authenticated = match &waited.issuer {
+            None => self.authenticator.authenticate(request.headers()),
+            Some(awaited) => self.authenticator.authenticate_after(request.headers(), awaited),
+        };
+        match authenticated {
             Ok(principal) => Ok(Some(principal)),
             Err(AuthnError::NotAuthenticated) if access == Access::Optional => Ok(None),
             Err(error) => Err(error),
@@ -157,7 +166,7 @@ impl fmt::Debug for Gate {
 impl Wait {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Key(renewal) => Pin::new(renewal).poll(context),
+            Self::Issuer(awaited) => Pin::new(awaited).poll(context),
             Self::Owner(awaited) => Pin::new(awaited).poll(context),
         }
     }
@@ -167,7 +176,7 @@ impl Waited {
     /// Whether this was not waited for yet.
     const fn lacks(&self, wait: &Wait) -> bool {
         match wait {
-            Wait::Key(_) => !self.key,
+            Wait::Issuer(_) => self.issuer.is_none(),
             Wait::Owner(_) => self.owner.is_none(),
         }
     }
@@ -175,7 +184,7 @@ impl Waited {
     /// This has ended.
     pub(super) fn add(&mut self, wait: Wait) {
         match wait {
-            Wait::Key(_) => self.key = true,
+            Wait::Issuer(awaited) => self.issuer = Some(awaited),
             Wait::Owner(awaited) => self.owner = Some(awaited),
         }
     }
@@ -190,7 +199,7 @@ impl From<Rejection> for Refused {
 impl From<AuthnError> for Refused {
     fn from(error: AuthnError) -> Self {
         let wait =
-            if let AuthnError::KeyAwaited { renewal, .. } = &error { Some(Wait::Key(renewal.clone())) } else { None };
+            if let AuthnError::Awaited { awaited, .. } = &error { Some(Wait::Issuer(awaited.clone())) } else { None };
         Self { rejection: error.into(), wait }
     }
 }
@@ -223,7 +232,7 @@ where
     }
 
     /// Deciding does not wait, so the service that is called is the very one that was ready, and none is cloned; but for
-    /// a token whose key may be a new one, and a resource whose owner has to be asked for. Then the one that was ready
+    /// a token whose issuer has to be asked, for keys or about it, and a resource whose owner has to be asked for. Then the one that was ready
     /// waits with the request, and a clone takes its place here.
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let waited = Waited::default();

@@ -1,3 +1,4 @@
+mod introspection;
 mod policy;
 mod renewal;
 

@@ -1,68 +1,73 @@
-//! Revocations in a PostgreSQL database, for gateways that share them.
+//! A PostgreSQL database, for gateways that share it.
+//!
+//! Whether TLS is used is said by the URL (`sslmode`, as libpq has it): `require` and what is stricter never fall back.
+//! `require` together with `sslrootcert` is `verify-ca`, as in libpq: who names an authority wants it asked.
 
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
     ConnectOptions,
-    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode},
 };
 
-use super::rows::{self, Row};
+use super::{Page, Purpose, database, rows};
 use crate::{
-    authn::revocation::{Revocation, RevocationStore, StoreError, StoreFuture},
+    authn::{
+        revocation::{Revocation, StoreError, StoreFuture},
+        role_grants::RoleGrant,
+    },
+    authz::ownership::OwnershipRecord,
     clock::Timestamp,
     secret::Secret,
 };
 
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(3);
+const CONNECTIONS: u32 = 4;
+const BEGIN: &str = "BEGIN";
 
 pub(super) struct Postgres(PgPool);
 
+database::implement!(Postgres);
+
 impl Postgres {
-    pub(super) async fn open(url: &Secret) -> Result<Self, StoreError> {
-        let options = std::str::from_utf8(url.expose()).ok().and_then(|url| PgConnectOptions::from_str(url).ok());
+    pub(super) async fn open(url: &Secret, purpose: Purpose) -> Result<Self, StoreError> {
+        let options = std::str::from_utf8(url.expose()).ok().and_then(options);
         // What is wrong with it would show a part of it, and it holds a password.
-        let options = options.ok_or_else(|| StoreError("the URL of the database cannot be read".into()))?;
+        let options = options.ok_or_else(|| StoreError::from("the URL of the database cannot be read"))?;
         let options = options.application_name("bearergate").disable_statement_logging();
-        let pool = PgPoolOptions::new().max_connections(2).acquire_timeout(CONNECT).connect_with(options).await;
-        let pool = pool.map_err(rows::error)?;
-        sqlx::migrate!("migrations/postgres").run(&pool).await.map_err(rows::error)?;
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
+        let pool = pool.connect_with(options).await?;
+        if purpose == Purpose::Use {
+            sqlx::migrate!("migrations/postgres").run(&pool).await.map_err(StoreError::new)?;
+        }
         Ok(Self(pool))
     }
-}
 
-impl RevocationStore for Postgres {
-    fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, ()> {
-        Box::pin(async move { self.insert(revocation, now).await.map_err(rows::error) })
-    }
-
-    fn since(&self, version: u64, now: Timestamp) -> StoreFuture<'_, (Vec<Revocation>, u64)> {
-        Box::pin(async move {
-            let (found, newest) = self.select(version, now).await.map_err(rows::error)?;
-            let found = found.into_iter().map(rows::revocation).collect::<Result<_, _>>()?;
-            Ok((found, u64::try_from(newest).unwrap_or_default()))
-        })
+    /// For the same call as SQLite's, whose file may be gone.
+    async fn pool(&self) -> Result<PgPool, StoreError> {
+        Ok(self.0.clone())
     }
 }
 
-impl Postgres {
-    async fn insert(&self, revocation: &Revocation, now: Timestamp) -> Result<(), sqlx::Error> {
-        let (kind, value, before) = rows::target(&revocation.target);
-        let mut transaction = self.0.begin().await?;
-        let version: i64 = sqlx::query_scalar(rows::NEXT_VERSION).fetch_one(&mut *transaction).await?;
-        let add = sqlx::query(rows::ADD).bind(version).bind(&revocation.issuer).bind(kind).bind(value);
-        add.bind(before).bind(rows::millis(revocation.until)).execute(&mut *transaction).await?;
-        sqlx::query(rows::FORGET).bind(rows::millis(now)).execute(&mut *transaction).await?;
-        transaction.commit().await
-    }
+fn options(url: &str) -> Option<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url).ok()?;
+    let names_authority = ["sslrootcert=", "ssl-root-cert=", "ssl-ca="].iter().any(|key| url.contains(key));
+    let only_requires = matches!(options.get_ssl_mode(), PgSslMode::Require);
+    Some(if only_requires && names_authority { options.ssl_mode(PgSslMode::VerifyCa) } else { options })
+}
 
-    async fn select(&self, known: u64, now: Timestamp) -> Result<(Vec<Row>, i64), sqlx::Error> {
-        let newest: i64 = sqlx::query_scalar(rows::VERSION).fetch_one(&self.0).await?;
-        if newest == rows::version(known) {
-            return Ok((Vec::new(), newest));
-        }
-        let since = sqlx::query_as(rows::SINCE).bind(rows::since(known, newest)).bind(newest).bind(rows::millis(now));
-        Ok((since.fetch_all(&self.0).await?, newest))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_requires_tls_and_names_an_authority_has_it_asked() {
+        let mode = |query: &str| options(&format!("postgres://u:p@h/d{query}")).unwrap().get_ssl_mode();
+        assert!(matches!(mode(""), PgSslMode::Prefer));
+        assert!(matches!(mode("?sslmode=require"), PgSslMode::Require));
+        assert!(matches!(mode("?sslmode=require&sslrootcert=ca.pem"), PgSslMode::VerifyCa));
+        assert!(matches!(mode("?sslrootcert=ca.pem&sslmode=verify-full"), PgSslMode::VerifyFull));
+        assert!(options("postgres://h/d?sslmode=strict").is_none());
     }
 }

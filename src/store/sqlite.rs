@@ -1,78 +1,111 @@
-//! Revocations in a SQLite file.
+//! A SQLite file.
 //!
-//! A write-ahead log, so that a process that is killed loses nothing; every commit is on the disk before it is answered.
-//! One connection, and `BEGIN IMMEDIATE`: a writer waits at the start, where waiting is possible, and not in the middle.
+//! 1. A write-ahead log, so that a process that is killed loses nothing; every commit is on the disk before it is
+//!    answered. `BEGIN IMMEDIATE`: a writer waits at the start, where waiting is possible, and not in the middle.
+//! 2. A file that was moved or deleted goes on working for whoever has it open, and nobody else will ever see what is
+//!    written to it: so before everything the path is looked at. If the file is gone, the store fails until one is there
+//!    again, which is then opened. It is not made anew: an empty one would know nobody's property.
 
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sqlx::{
     ConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::sync::Mutex;
 
-use super::rows::{self, Row};
+use super::{Page, Purpose, database, rows};
 use crate::{
-    authn::revocation::{Revocation, RevocationStore, StoreError, StoreFuture},
+    authn::{
+        revocation::{Revocation, StoreError, StoreFuture},
+        role_grants::RoleGrant,
+    },
+    authz::ownership::OwnershipRecord,
     clock::Timestamp,
 };
 
 /// How long to wait for another process that writes.
-const BUSY: Duration = Duration::from_secs(2);
+const BUSY: Duration = Duration::from_secs(3);
+/// One writes, others read.
+const CONNECTIONS: u32 = 4;
+const BEGIN: &str = "BEGIN IMMEDIATE";
 
-pub(super) struct Sqlite(SqlitePool);
+pub(super) struct Sqlite {
+    path: PathBuf,
+    purpose: Purpose,
+    opened: Mutex<Opened>,
+}
+
+/// A file, and which one it is.
+struct Opened {
+    pool: SqlitePool,
+    /// `None`: it is closed, and no other one is open yet.
+    file: Option<FileId>,
+}
+
+/// Device and inode.
+type FileId = (u64, u64);
+
+database::implement!(Sqlite);
 
 impl Sqlite {
-    pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
-        // SQLite gives its other files the same mode.
-        OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(rows::error)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY)
-            .disable_statement_logging();
-        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(BUSY).connect_with(options).await;
-        let pool = pool.map_err(rows::error)?;
-        let migrator = sqlx::migrate!("migrations/sqlite");
-        // Of two that start at once, one finds that the other was faster: the second time nothing is left to do.
-        if migrator.run(&pool).await.is_err() {
-            migrator.run(&pool).await.map_err(rows::error)?;
+    pub(super) async fn open(path: &Path, purpose: Purpose) -> Result<Self, StoreError> {
+        if purpose == Purpose::Use {
+            // SQLite gives its other files the same mode.
+            OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(StoreError::new)?;
         }
-        Ok(Self(pool))
+        let opened = Mutex::new(Opened::open(path, purpose).await?);
+        Ok(Self { path: path.to_owned(), purpose, opened })
+    }
+
+    /// The pool of the file that is at the path now.
+    async fn pool(&self) -> Result<SqlitePool, StoreError> {
+        let file = file_id(&self.path)?;
+        let mut opened = self.opened.lock().await;
+        if opened.file != Some(file) {
+            // First, because the log and its index are found by the path: both files would have the same.
+            opened.file = None;
+            opened.pool.close().await;
+            *opened = Opened::open(&self.path, self.purpose).await?;
+        }
+        Ok(opened.pool.clone())
     }
 }
 
-impl RevocationStore for Sqlite {
-    fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, ()> {
-        Box::pin(async move { self.insert(revocation, now).await.map_err(rows::error) })
-    }
-
-    fn since(&self, version: u64, now: Timestamp) -> StoreFuture<'_, (Vec<Revocation>, u64)> {
-        Box::pin(async move {
-            let (found, newest) = self.select(version, now).await.map_err(rows::error)?;
-            let found = found.into_iter().map(rows::revocation).collect::<Result<_, _>>()?;
-            Ok((found, u64::try_from(newest).unwrap_or_default()))
-        })
+impl Opened {
+    async fn open(path: &Path, purpose: Purpose) -> Result<Self, StoreError> {
+        let file = file_id(path)?;
+        let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).disable_statement_logging();
+        let options = match purpose {
+            Purpose::Use => options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full),
+            // Without a log nobody has it open, and to read it no other file is needed.
+            Purpose::Look => options.read_only(true).immutable(!log_of(path).exists()),
+        };
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY);
+        let pool = pool.connect_with(options).await?;
+        if purpose == Purpose::Use {
+            let migrator = sqlx::migrate!("migrations/sqlite");
+            // Of two that start at once, one finds that the other was faster: the second time nothing is left to do.
+            if migrator.run(&pool).await.is_err() {
+                migrator.run(&pool).await.map_err(StoreError::new)?;
+            }
+        }
+        Ok(Self { pool, file: Some(file) })
     }
 }
 
-impl Sqlite {
-    async fn insert(&self, revocation: &Revocation, now: Timestamp) -> Result<(), sqlx::Error> {
-        let (kind, value, before) = rows::target(&revocation.target);
-        let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
-        let version: i64 = sqlx::query_scalar(rows::NEXT_VERSION).fetch_one(&mut *transaction).await?;
-        let add = sqlx::query(rows::ADD).bind(version).bind(&revocation.issuer).bind(kind).bind(value);
-        add.bind(before).bind(rows::millis(revocation.until)).execute(&mut *transaction).await?;
-        sqlx::query(rows::FORGET).bind(rows::millis(now)).execute(&mut *transaction).await?;
-        transaction.commit().await
-    }
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
 
-    async fn select(&self, known: u64, now: Timestamp) -> Result<(Vec<Row>, i64), sqlx::Error> {
-        let newest: i64 = sqlx::query_scalar(rows::VERSION).fetch_one(&self.0).await?;
-        if newest == rows::version(known) {
-            return Ok((Vec::new(), newest));
-        }
-        let since = sqlx::query_as(rows::SINCE).bind(rows::since(known, newest)).bind(newest).bind(rows::millis(now));
-        Ok((since.fetch_all(&self.0).await?, newest))
-    }
+fn file_id(path: &Path) -> Result<FileId, StoreError> {
+    let file = fs::metadata(path).map_err(|error| StoreError::from(format!("its file is gone: {error}")))?;
+    Ok((file.dev(), file.ino()))
 }

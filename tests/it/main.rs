@@ -13,11 +13,17 @@ mod drain;
 mod forwarding;
 mod http_2;
 mod identity;
+mod issuers;
 mod keys;
 mod path;
 mod permissions;
 #[cfg(feature = "sqlite")]
 mod revocation;
 mod smuggling;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(feature = "sqlite")]
+#[path = "../store/mod.rs"]
+mod store;
 mod token;
 mod upstreams;

@@ -3,8 +3,10 @@
 use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use bearergate::{
+    authn::revocation::{Revocation, RevocationStore, Target},
     clock::{Clock, Timestamp},
     gateway::{PrepareError, prepare},
+    store::{Location, Store},
 };
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -166,9 +168,89 @@ fn while_the_store_is_locked_tokens_are_verified_and_a_revocation_is_a_503_in_ti
     assert_eq!((answered, &answer["kept"]), (503, &json!(false)), "{answer}");
     assert_eq!(status(&mut client, &good), 200);
     assert_eq!(status(&mut client, &revoked), 401, "it is in force here all the same");
+    assert!(answer["detail"].as_str().unwrap().contains("tried again"), "{answer}");
+    let told = ready(&gateway);
+    assert!(told.starts_with("ready\nthe store: ") && told.ends_with("revocations not kept yet: 1\n"), "{told}");
+    assert_metrics(&gateway, &["bearergate_store_up 0", "bearergate_revocations_not_kept 1"]);
     runtime.block_on(other.execute("ROLLBACK")).unwrap();
-    let (answered, answer) = post(&gateway, &json!({ "issuer": "main", "jti": "1" }));
-    assert_eq!((answered, &answer["kept"]), (200, &json!(true)), "{answer}");
+    eventually(|| ready(&gateway) == "ready\n");
+    assert_metrics(&gateway, &["bearergate_store_up 1", "bearergate_revocations_not_kept 0"]);
+    assert_eq!(stored(folder.path()), ["1"], "it is kept without being asked for again");
+}
+
+fn ready(gateway: &Gateway) -> String {
+    let ready = gateway.admin().get("/readyz");
+    assert_eq!(ready.status, 200, "tokens are verified all the same");
+    ready.text()
+}
+
+#[track_caller]
+fn assert_metrics(gateway: &Gateway, lines: &[&str]) {
+    let metrics = gateway.admin().get("/metrics").text();
+    lines.iter().for_each(|line| assert!(metrics.contains(&format!("{line}\n")), "{line} is not in {metrics}"));
+}
+
+/// The values of the revocations that another process finds, in their order.
+fn stored(folder: &Path) -> Vec<String> {
+    let Some(store) = Store::look_at(&Location::Sqlite(folder.join("state.db"))).unwrap() else { return Vec::new() };
+    let looking = store.clone();
+    let (found, _) = store.wait_for(async move { looking.since(0, Timestamp::from_secs(NOW)).await }).unwrap();
+    let value = |revocation: Revocation| match revocation.target {
+        Target::Id(value) | Target::Session(value) | Target::Subject { subject: value, .. } => value,
+    };
+    found.into_iter().map(value).collect()
+}
+
+/// Waits for what comes by itself.
+#[track_caller]
+fn eventually(what: impl Fn() -> bool) {
+    let came = (0..150).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        what()
+    });
+    assert!(came, "it did not come");
+}
+
+#[test]
+fn a_store_whose_folder_is_gone_is_not_pretended_to_keep_and_is_used_again_when_it_is_back() {
+    let (upstream, folder) = (Upstream::ok(), tempfile::tempdir().unwrap());
+    let (here, away) = (folder.path().join("here"), folder.path().join("away"));
+    std::fs::create_dir(&here).unwrap();
+    let (gateway, _clock) = deploy(&kept(), &here, upstream.address);
+    let mut client = gateway.connect();
+    revoke(&gateway, json!({ "jti": "before" }));
+    std::fs::rename(&here, &away).unwrap();
+    let (answered, answer) = post(&gateway, &json!({ "issuer": "main", "jti": "during" }));
+    assert_eq!((answered, &answer["kept"]), (503, &json!(false)), "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("its file is gone"), "{answer}");
+    let (before, during) = (token_with(json!({ "jti": "before" })), token_with(json!({ "jti": "during" })));
+    assert_eq!([&before, &during].map(|token| status(&mut client, token)), [401, 401]);
+    assert_eq!(status(&mut client, &token_with(json!({ "jti": "good" }))), 200);
+    std::fs::rename(&away, &here).unwrap();
+    eventually(|| ready(&gateway) == "ready\n");
+    revoke(&gateway, json!({ "jti": "after" }));
+    assert_eq!(stored(&here), ["before", "during", "after"]);
+}
+
+#[test]
+fn an_old_copy_that_is_put_in_the_stores_place_is_given_what_it_does_not_have() {
+    let (upstream, folder) = (Upstream::ok(), tempfile::tempdir().unwrap());
+    let [here, away, other] = ["here", "away", "other"].map(|name| folder.path().join(name));
+    for folder in [&here, &other] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let (gateway, _clock) = deploy(&kept(), &here, upstream.address);
+    revoke(&gateway, json!({ "jti": "1" }));
+    // From before there was anything in it.
+    drop(Store::open(&Location::Sqlite(other.join("state.db"))).unwrap());
+    std::fs::rename(&here, &away).unwrap();
+    std::fs::rename(&other, &here).unwrap();
+    eventually(|| stored(&here) == ["1"]);
+    revoke(&gateway, json!({ "jti": "2" }));
+    assert_eq!(stored(&here), ["1", "2"]);
+    assert_eq!(stored(&away), ["1"]);
+    drop(gateway);
+    eventually(|| !here.join("state.db-wal").exists());
 }
 
 #[test]

@@ -13,6 +13,7 @@ use http::{
     header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH, USER_AGENT},
 };
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -44,18 +45,9 @@ impl Document {
 }
 
 impl Fetcher {
-    /// Trusts the authorities that this machine trusts; where it has none, Mozilla's as of this build.
     pub(super) fn new() -> io::Result<Self> {
-        let provider = aws_lc_rs::default_provider;
-        let connector = match HttpsConnectorBuilder::new().with_provider_and_native_roots(provider()) {
-            Ok(connector) => connector,
-            Err(_) => {
-                HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider()).map_err(io::Error::other)?
-            }
-        };
-        let connector = connector.https_or_http().enable_http1().build();
         // A connection that idled for minutes is more likely to be dead than alive.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector()?);
         Ok(Self { client })
     }
 
@@ -65,7 +57,7 @@ impl Fetcher {
         *request.uri_mut() = document.url.uri().clone();
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("bearergate/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(USER_AGENT, user_agent());
         if let Some(etag) = &document.etag {
             headers.insert(IF_NONE_MATCH, etag.clone());
         }
@@ -74,17 +66,41 @@ impl Fetcher {
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED if document.etag.is_some() => return Ok(max_age),
-            status if status.is_redirection() => return Err(RemoteError::Redirect(status.as_u16())),
-            status => return Err(RemoteError::Status(status.as_u16())),
+            status => return Err(unexpected(status)),
         }
         let etag = response.headers().get(ETAG).cloned();
-        let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() { RemoteError::TooLarge } else { RemoteError::Body(with_causes(&*error)) }
-        })?;
-        document.body = body.to_bytes();
+        document.body = body(response.into_body()).await?;
         document.etag = etag;
         Ok(max_age)
     }
+}
+
+/// Trusts the authorities that this machine trusts; where it has none, Mozilla's as of this build.
+pub(super) fn connector() -> io::Result<HttpsConnector<HttpConnector>> {
+    let provider = aws_lc_rs::default_provider;
+    let connector = match HttpsConnectorBuilder::new().with_provider_and_native_roots(provider()) {
+        Ok(connector) => connector,
+        Err(_) => HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider()).map_err(io::Error::other)?,
+    };
+    Ok(connector.https_or_http().enable_http1().build())
+}
+
+pub(super) const fn user_agent() -> HeaderValue {
+    HeaderValue::from_static(concat!("bearergate/", env!("CARGO_PKG_VERSION")))
+}
+
+/// The error of a status that does not count.
+pub(super) fn unexpected(status: StatusCode) -> RemoteError {
+    let code = status.as_u16();
+    if status.is_redirection() { RemoteError::Redirect(code) } else { RemoteError::Status(code) }
+}
+
+/// A body to its end, unless it is too large.
+pub(super) async fn body(body: Incoming) -> Result<Bytes, RemoteError> {
+    let collected = Limited::new(body, MOST_BYTES).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() { RemoteError::TooLarge } else { RemoteError::Body(with_causes(&*error)) }
+    })?;
+    Ok(collected.to_bytes())
 }
 
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
@@ -98,7 +114,7 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The error and what it comes from: the outermost says only that it went wrong.
-fn with_causes(error: &(dyn Error + 'static)) -> String {
+pub(super) fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,4 +1,5 @@
-//! Keys that are fetched: from a JWKS URL, or from where an issuer's metadata leads (cargo feature `jwks`).
+//! Keys that are fetched: from a JWKS URL, or from where an issuer's metadata leads; and, for tokens that no key tells
+//! anything of, [asking the issuer](Introspection) (cargo feature `jwks`).
 //!
 //! Each issuer has a thread and a runtime of its own for this, so that no request ever works for a fetch, and requests
 //! only look at a [`KeySource`]. What goes wrong leaves the last good keys in place, until they are too old.
@@ -17,6 +18,7 @@
 
 mod discovery;
 mod fetch;
+mod introspect;
 mod refresh;
 mod url;
 
@@ -24,9 +26,12 @@ use std::{io, sync::Arc, thread, time::Duration};
 
 use bytes::Bytes;
 
-pub use self::url::{KeyUrl, KeyUrlError, PlainHttp};
 use self::{fetch::Fetcher, refresh::Fetching};
-use super::{KeySource, RenewalSettings};
+pub use self::{
+    introspect::Introspection,
+    url::{KeyUrl, KeyUrlError, PlainHttp},
+};
+use super::{KeySource, RenewalSettings, introspection::NoAnswer};
 use crate::{
     clock::Clock,
     jwt::{Algorithm, KeySet, KeySetError, Shown, SkippedKey},
@@ -68,7 +73,7 @@ pub enum RemoteError {
     /// Nobody answers, or not with HTTP, or with a certificate of someone else's.
     #[error("the provider cannot be reached: {0}")]
     Connect(String),
-    /// It took more than five seconds.
+    /// It took more than five seconds, or two for a question about a token.
     #[error("the provider did not answer in time")]
     Timeout,
     /// It sent elsewhere, which is not followed.
@@ -77,12 +82,18 @@ pub enum RemoteError {
     /// Any other answer than 200.
     #[error("the provider answered with status {0}")]
     Status(u16),
+    /// 401: it is the gateway that it does not know.
+    #[error("the provider does not accept the gateway's `client_id` and `client_secret` (status 401)")]
+    Credentials,
     /// More than 1 MiB.
     #[error("the provider's answer is longer than 1 MiB")]
     TooLarge,
     /// The answer broke off.
     #[error("the provider's answer broke off: {0}")]
     Body(String),
+    /// What came says nothing about the token.
+    #[error("the provider's answer cannot be used: {0}")]
+    Introspection(NoAnswer),
     /// The metadata is none.
     #[error("the metadata cannot be used: {0}")]
     Metadata(String),

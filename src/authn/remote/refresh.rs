@@ -1,18 +1,19 @@
 //! When keys are fetched, and what becomes of what comes.
 //!
 //! 1. At once, then every `refresh`, up to a tenth earlier by chance: a thousand gateways don't ask in step. A shorter
-//!    `max-age` of the provider's counts, down to 30 seconds.
+//!    `max-age` of the provider's counts, down to 30 seconds: of the keys or of the metadata, which is fetched with them
+//!    each time.
 //! 2. After a failure again after 1, 2, 4 … 60 seconds, never later than without it.
-//! 3. When a token asks for it ([`renewal`](crate::authn::Renewal)); whoever waits is let go after `wait`, and the fetch
-//!    goes on.
+//! 3. When a token asks for it ([`renewal`](crate::authn::Renewal)), also while a fetch that was due is under way: then
+//!    once more behind it. Whoever waits is let go after `wait`, and the fetch goes on.
 //!
 //! One task an issuer does all this, so there is never more than one fetch in flight.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{
     Fetched, RemoteError, RemoteKeys, Source, discovery,
@@ -49,11 +50,12 @@ impl Fetching {
     }
 
     async fn fetch_without_limit(&mut self) -> Result<(Fetched, Option<Duration>), RemoteError> {
+        let mut metadata_age = None;
         let url = match &self.remote.source {
             Source::Jwks(url) => url.clone(),
             Source::Discovery { metadata, issuer } => {
                 let document = self.metadata.get_or_insert_with(|| Document::new(metadata.clone()));
-                self.fetcher.fetch(document).await?;
+                metadata_age = self.fetcher.fetch(document).await?;
                 discovery::jwks_url(&document.body, issuer, &document.url, &self.remote.plain)?
             }
         };
@@ -61,9 +63,10 @@ impl Fetching {
             self.keys = Some(Document::new(url.clone()));
         }
         let document = self.keys.get_or_insert_with(|| Document::new(url));
-        let max_age = self.fetcher.fetch(document).await?;
+        let keys_age = self.fetcher.fetch(document).await?;
         let (keys, skipped) = KeySet::from_jwks_among(&document.body, Origin::Remote, &self.remote.algorithms)
             .map_err(RemoteError::KeySet)?;
+        let max_age = keys_age.into_iter().chain(metadata_age).min();
         Ok((Fetched { keys, skipped, url: document.url.clone(), document: document.body.clone() }, max_age))
     }
 }
@@ -80,19 +83,13 @@ pub(super) async fn keep_fresh(
     let mut first = Some(first);
     let mut accepted = Bytes::new();
     let mut failures = 0;
+    // Until when those are held who wait: they may have asked during the fetch before.
+    let mut patience = None;
     while !renewer.is_abandoned() {
-        let outcome = {
-            let let_go = async {
-                loop {
-                    renewer.asked().await;
-                    sleep(wait).await;
-                    renewer.release();
-                }
-            };
-            tokio::select! {
-                outcome = fetching.fetch() => outcome,
-                () = let_go => continue,
-            }
+        renewer.begin();
+        let outcome = tokio::select! {
+            outcome = fetching.fetch() => outcome,
+            never = let_go(&renewer, wait, &mut patience) => match never {},
         };
         let now = clock.now();
         let delay = match outcome {
@@ -114,12 +111,24 @@ pub(super) async fn keep_fresh(
             }
         };
         renewer.scheduled(now.saturating_add(delay));
-        renewer.release();
+        if !renewer.finish() {
+            patience = None;
+        }
         drop(first.take());
         tokio::select! {
             () = sleep(delay) => {}
             () = renewer.asked() => {}
         }
+    }
+}
+
+/// Lets everyone go who has waited for `wait`; never ends.
+async fn let_go(renewer: &Renewer, wait: Duration, patience: &mut Option<Instant>) -> Infallible {
+    loop {
+        renewer.asked().await;
+        sleep_until(*patience.get_or_insert_with(|| Instant::now() + wait)).await;
+        renewer.release();
+        *patience = None;
     }
 }
 

@@ -1,7 +1,7 @@
-//! Which URLs key sets are fetched from.
+//! Which URLs key sets are fetched from, and tokens asked about at.
 //!
-//! 1. `https`, or `http` from this machine itself and from hosts that the operator named: whoever can alter a key set on
-//!    its way can sign every token.
+//! 1. `https`, or `http` from this machine itself and from hosts that the operator named: whoever can alter a key set or
+//!    an answer on its way can pass as anybody, and questions have tokens in them.
 //! 2. No credentials in it, and no address that only a machine's own surroundings answer (link-local, RFC 3927 §2: the
 //!    metadata services of clouds).
 
@@ -15,11 +15,11 @@ pub struct PlainHttp {
     hosts: Vec<String>,
 }
 
-/// A URL that key sets may be fetched from.
+/// A URL that key sets may be fetched from, or tokens asked about at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUrl(Uri);
 
-/// Why a URL is not asked for keys.
+/// Why a URL is not asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyUrlError {
@@ -27,7 +27,7 @@ pub enum KeyUrlError {
     #[error("is no URL of the form https://host/path")]
     NotAUrl,
     /// Without TLS, from another machine that was not named.
-    #[error("is not https: whoever is on the way could give other keys")]
+    #[error("is not https: whoever is on the way could give other answers")]
     PlainHttp,
     /// A name or a password before the host.
     #[error("has credentials in it, which are not sent")]
@@ -36,7 +36,7 @@ pub enum KeyUrlError {
     #[error("has a query, and a path is to be added")]
     Query,
     /// An address that is nobody's in particular.
-    #[error("is an address from which no keys are fetched (link-local, multicast or unspecified)")]
+    #[error("is an address that is not asked (link-local, multicast or unspecified)")]
     Address,
 }
 

@@ -192,8 +192,8 @@ fn with(known: &[Answer], answer: Answer, now: Timestamp) -> Arc<[Answer]> {
 }
 
 impl Lookups {
-    /// The next question; `None` once nobody asks any more.
-    pub async fn next(&mut self) -> Option<Lookup> {
+    /// The next question; `None` once nobody asks any more. For one task: another would not be woken.
+    pub async fn next(&self) -> Option<Lookup> {
         let question = self.questions.next().await?;
         // Before anybody looks anything up: what is written from here on may be missed.
         let written = self.answers.written.load(Ordering::SeqCst);

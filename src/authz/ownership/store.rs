@@ -3,7 +3,7 @@
 use crate::authn::revocation::StoreFuture;
 
 /// That a subject owns a resource.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OwnershipRecord {
     /// The ownership's name in the configuration.
     pub ownership: String,

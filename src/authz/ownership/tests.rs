@@ -83,7 +83,7 @@ impl House {
         self.decide(&Method::GET, "/plants/p1", who, waited)
     }
 
-    fn next(&mut self) -> Option<Lookup> {
+    fn next(&self) -> Option<Lookup> {
         match std::pin::pin!(self.lookups.next()).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(lookup) => lookup,
             Poll::Pending => None,
@@ -119,7 +119,7 @@ fn not_owner() -> Verdict {
 
 #[test]
 fn an_answer_is_asked_for_once_and_counts_for_its_life() {
-    let mut house = House::new();
+    let house = House::new();
     let ann = house.principal("main", Some("ann"), &[]);
     let (first, second) = (house.get(&ann, None).awaited(), house.get(&ann, None).awaited());
     let lookup = house.next().unwrap();
@@ -146,7 +146,7 @@ fn an_answer_is_asked_for_once_and_counts_for_its_life() {
 
 #[test]
 fn an_answer_is_for_one_subject_of_one_issuer_and_one_resource() {
-    let mut house = House::new();
+    let house = House::new();
     let ann = house.principal("main", Some("ann"), &[]);
     let awaited = house.get(&ann, None).awaited();
     house.next().unwrap().owns(true);
@@ -165,7 +165,7 @@ fn an_answer_is_for_one_subject_of_one_issuer_and_one_resource() {
 
 #[test]
 fn without_an_answer_nobody_is_let_in_and_nothing_is_remembered() {
-    let mut house = House::new();
+    let house = House::new();
     let ann = house.principal("main", Some("ann"), &[]);
     let awaited = house.get(&ann, None).awaited();
     house.next().unwrap().failed("down");
@@ -185,7 +185,7 @@ fn without_an_answer_nobody_is_let_in_and_nothing_is_remembered() {
 
 #[test]
 fn who_need_not_own_it_is_not_asked_about() {
-    let mut house = House::new();
+    let house = House::new();
     let admin = house.principal("main", Some("root"), &["ADMIN"]);
     assert_eq!(house.get(&admin, None), passes());
     assert!(house.next().is_none());
@@ -193,7 +193,7 @@ fn who_need_not_own_it_is_not_asked_about() {
 
 #[test]
 fn a_write_drops_what_was_remembered_and_what_was_asked_before_it() {
-    let mut house = House::new();
+    let house = House::new();
     let ann = house.principal("main", Some("ann"), &[]);
     let owners = house.policy.owners(0).map(Arc::clone).unwrap();
     house.get(&ann, None).awaited();

@@ -148,6 +148,20 @@ fn a_rule_with_another_demand_is_stricter_and_one_with_less_is_not() {
 }
 
 #[test]
+fn a_rule_that_asks_for_the_same_is_not_stricter() {
+    let spec = |pattern: &str, permission: &str| RouteSpec {
+        patterns: vec![pattern.parse().unwrap()],
+        permissions: vec![permission.to_owned()],
+        ..RouteSpec::default()
+    };
+    let specs =
+        vec![spec("GET /a/{id}", "A"), spec("GET /a/{id}/", "A"), spec("GET /b/{id}", "A"), spec("GET /b/{id}/", "B")];
+    let table = Routes::build(specs, &[], &mut Vocabulary::default()).unwrap();
+    assert_eq!(verdict(&table, "/a/1/"), Ok(Some("GET /a/{id}/")));
+    assert_eq!(verdict(&table, "/b/1/"), Err(PathError::Lookalike));
+}
+
+#[test]
 fn rules_that_are_told_apart_by_their_spelling_are_both_right() {
     let table = routes(&[
         ("* /public/**", Access::Public),

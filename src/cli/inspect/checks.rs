@@ -3,11 +3,14 @@
 //! 1. Form, issuer, algorithm, key and signature: as far as the verification came.
 //! 2. The claims, if the issuer is known: all of them, also those of a token that is not proven.
 //! 3. Whether the claims that the upstream is told of fit into headers.
+//! 4. Whether the token is revoked, by what the store says.
+//!
+//! Where the issuer is asked about the token, its answer takes the place of all but the form and the issuer.
 
 use std::fmt::Write;
 
 use crate::{
-    authn::{AuthnError, Passed, Principal},
+    authn::{AuthnError, Passed, Principal, revocation::Revocation},
     cli::{
         terminal::{BAD, FAINT, GOOD, shown},
         times,
@@ -24,6 +27,20 @@ pub(super) struct Trace {
     issuer: Option<(String, Expectations)>,
     /// What was found out by each step that was passed.
     passed: Vec<String>,
+    /// Who is asked, if no key tells.
+    asked: Option<String>,
+    pub(super) revocations: Revocations,
+}
+
+/// What is known of revocations.
+#[derive(Default)]
+pub(super) enum Revocations {
+    /// A gateway has them in its memory alone.
+    #[default]
+    NoStore,
+    Known(Vec<Revocation>),
+    /// The store cannot be read, for this reason.
+    Unknown(String),
 }
 
 const STEPS: [&str; 5] = ["form", "issuer", "algorithm", "key", "signature"];
@@ -33,11 +50,21 @@ enum Verdict {
     Failed,
     NotAsked,
     NotReached,
+    Unknown,
 }
 
 impl Trace {
+    /// Of a token of which nothing is known yet, and what is known of revocations.
+    pub(super) fn knowing(revocations: Revocations) -> Self {
+        Self { revocations, ..Self::default() }
+    }
+
     pub(super) fn note(&mut self, passed: Passed<'_>) {
         self.passed.push(match passed {
+            Passed::Asked { name } => {
+                self.asked = Some(name.to_owned());
+                return;
+            }
             Passed::Form(token) => {
                 self.contents = Some((token.header().clone(), token.claims().clone()));
                 "a compact JWS with strict JSON".to_owned()
@@ -61,6 +88,16 @@ impl Trace {
         self.contents.is_some()
     }
 
+    /// Whether its issuer was asked about it.
+    pub(super) const fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Whether its issuer was asked about it because it says nothing itself.
+    pub(super) const fn is_opaque(&self) -> bool {
+        self.is_asked() && !self.is_read()
+    }
+
     /// Whether the signature is right.
     pub(super) const fn is_signed(&self) -> bool {
         self.passed.len() == STEPS.len()
@@ -69,6 +106,10 @@ impl Trace {
     /// A line for each check.
     pub(super) fn lines(&self, outcome: &Result<Principal, AuthnError>, config: &Config, now: Timestamp) -> String {
         let mut text = String::new();
+        if let Some(name) = &self.asked {
+            self.answer(&mut text, name, outcome, config);
+            return text;
+        }
         for (at, step) in STEPS.into_iter().enumerate() {
             match (self.passed.get(at), outcome) {
                 (Some(detail), _) => line(&mut text, step, &Verdict::Passed, detail),
@@ -80,15 +121,43 @@ impl Trace {
         }
         self.claims(&mut text, now);
         let (verdict, detail) = match outcome {
-            Ok(_) if config.identity_headers.headers.is_empty() => (Verdict::NotAsked, String::new()),
-            Ok(_) => (Verdict::Passed, String::new()),
+            Ok(_) | Err(AuthnError::InvalidToken(InvalidToken::Revoked))
+                if config.identity_headers.headers.is_empty() =>
+            {
+                (Verdict::NotAsked, String::new())
+            }
+            Ok(_) | Err(AuthnError::InvalidToken(InvalidToken::Revoked)) => (Verdict::Passed, String::new()),
             Err(error @ AuthnError::InvalidToken(InvalidToken::UnfitForHeader { .. })) => {
                 (Verdict::Failed, detail_of(error))
             }
             Err(_) => (Verdict::NotReached, String::new()),
         };
         line(&mut text, "identity headers", &verdict, &detail);
+        let (verdict, detail) = match (outcome, &self.revocations) {
+            (Err(AuthnError::InvalidToken(InvalidToken::Revoked)), _) => {
+                (Verdict::Failed, "the store says that it is revoked".to_owned())
+            }
+            (Err(_), _) => (Verdict::NotReached, String::new()),
+            (Ok(_), Revocations::NoStore) => (Verdict::NotAsked, "there is no `store`".to_owned()),
+            (Ok(_), Revocations::Known(_)) => (Verdict::Passed, String::new()),
+            (Ok(_), Revocations::Unknown(error)) => (Verdict::Unknown, shown(error)),
+        };
+        line(&mut text, "revocation", &verdict, &detail);
         text
+    }
+
+    fn answer(&self, text: &mut String, name: &str, outcome: &Result<Principal, AuthnError>, config: &Config) {
+        let form = if self.is_opaque() { "opaque: only its issuer can tell" } else { "a compact JWS with strict JSON" };
+        line(text, "form", &Verdict::Passed, form);
+        let asked = match config.issuers.iter().find(|issuer| issuer.name == name).map(|issuer| &issuer.keys) {
+            Some(KeySource::Introspection(asked)) => format!("`{name}`, asked at {}", asked.url()),
+            _ => format!("`{name}`"),
+        };
+        line(text, "issuer", &Verdict::Passed, &asked);
+        match outcome {
+            Ok(_) => line(text, "answer", &Verdict::Passed, "active, with acceptable claims"),
+            Err(error) => line(text, "answer", &Verdict::Failed, &detail_of(error)),
+        }
     }
 
     fn claims(&self, text: &mut String, now: Timestamp) {
@@ -148,7 +217,8 @@ impl Trace {
 pub(super) fn detail_of(error: &AuthnError) -> String {
     match error {
         AuthnError::NotAuthenticated => "there is no bearer token by the rules of this API".to_owned(),
-        AuthnError::InvalidToken(cause) | AuthnError::KeyAwaited { cause, .. } => cause.to_string(),
+        AuthnError::InvalidToken(cause) => cause.to_string(),
+        AuthnError::Awaited { otherwise, .. } => detail_of(otherwise),
         AuthnError::TokenExpired | AuthnError::KeysUnavailable { .. } => error.to_string(),
     }
 }
@@ -159,6 +229,7 @@ fn line(text: &mut String, name: &str, verdict: &Verdict, detail: &str) {
         Verdict::Failed => (BAD, "failed"),
         Verdict::NotAsked => (FAINT, "not asked"),
         Verdict::NotReached => (FAINT, "not reached"),
+        Verdict::Unknown => (BAD, "unknown"),
     };
     let line = format!("  {name:<17} {style}{word}{style:#}{:pad$}  {detail}", "", pad = 11 - word.len());
     // Writing to a string does not fail.

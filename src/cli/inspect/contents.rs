@@ -12,6 +12,7 @@ use crate::{
         times,
     },
     clock::Timestamp,
+    jwt::Claims,
 };
 
 /// A part of more bytes is not shown.
@@ -37,6 +38,11 @@ pub(super) fn show(token: &str, now: Timestamp) -> String {
         text.push_str(&times_of(claims, now));
     }
     text
+}
+
+/// What the issuer says of a token that it was asked about, for people.
+pub(super) fn answer(claims: &Claims) -> String {
+    part("The issuer's answer", &Ok(claims.to_json()))
 }
 
 fn read(part: &str) -> Result<Value, &'static str> {

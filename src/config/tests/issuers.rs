@@ -96,7 +96,7 @@ fn an_issuer_has_exactly_one_key_source() {
     assert!(rendered.contains("the issuer `main` has no key source\n --> gateway.toml:2:9"), "{rendered}");
     assert!(
         rendered.contains(
-            "exactly one of `secret`, `public_key`, `jwks_file`, `jwks_url`, `discovery_url`, `signing_keys`"
+            "exactly one of `secret`, `public_key`, `jwks_file`, `jwks_url`, `discovery_url`, `introspection_url`, `signing_keys`"
         ),
         "{rendered}"
     );

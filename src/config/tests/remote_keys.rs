@@ -28,11 +28,11 @@ fn without_algorithms_tokens_may_use_whatever_is_not_symmetric() {
 #[test]
 fn urls_that_must_not_be_fetched_from_are_mistakes() {
     for (line, mistake) in [
-        ("jwks_url = 'http://id.example.com/jwks'", "is not https: whoever is on the way could give other keys"),
+        ("jwks_url = 'http://id.example.com/jwks'", "is not https: whoever is on the way could give other answers"),
         ("jwks_url = 'https://a:b@id.example.com/'", "has credentials in it, which are not sent"),
         (
             "jwks_url = 'https://169.254.169.254/'",
-            "is an address from which no keys are fetched (link-local, multicast or unspecified)",
+            "is an address that is not asked (link-local, multicast or unspecified)",
         ),
         ("jwks_url = 'id.example.com'", "is no URL of the form https://host/path"),
         ("jwks_url = 7", "must be a string, not an integer"),

@@ -112,7 +112,7 @@ async fn the_path_that_is_matched_is_the_one_that_the_service_sees() {
 #[tokio::test]
 async fn whose_a_resource_is_is_asked_once_waited_for_and_remembered() {
     let issuer = Issuer::new();
-    let (owners, mut lookups) = owners(&issuer);
+    let (owners, lookups) = owners(&issuer);
     let layer = policy(&issuer, &owners).build().unwrap();
     let token = issuer.token(json!({}));
     let get = |id: &str| {
@@ -142,7 +142,7 @@ async fn whose_a_resource_is_is_asked_once_waited_for_and_remembered() {
 #[tokio::test]
 async fn a_write_makes_the_owner_be_asked_for_again_even_if_nobody_waited_for_its_answer() {
     let issuer = Issuer::new();
-    let (owners, mut lookups) = owners(&issuer);
+    let (owners, lookups) = owners(&issuer);
     let layer = policy(&issuer, &owners).build().unwrap();
     let token = issuer.token(json!({}));
     let delete = || request(&Method::DELETE, "/files/1", Some(&token));
@@ -167,7 +167,7 @@ async fn a_request_waits_for_its_key_and_then_for_the_owner_with_the_service_tha
     let (source, renewer) = KeySource::renewed(settings);
     renewer.succeeded(Some(old.keys()), NOW);
     let issuer = IssuerSettings::with_source("main", source, vec![Algorithm::EdDsa]);
-    let (owners, mut lookups) = owners(&old);
+    let (owners, lookups) = owners(&old);
     let layer = PolicyLayer::builder(BearerLayer::builder().issuer(issuer).clock(old.clock.clone()))
         .route("GET /files/{id}", RouteSpec::token().owner("file"))
         .ownership("file", Ownership::of("id"), OwnershipSource::Owners(owners))

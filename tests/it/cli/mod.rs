@@ -4,10 +4,15 @@ mod configuration;
 mod gateway;
 mod jws;
 mod log;
+mod openapi;
 mod output;
+#[cfg(feature = "sqlite")]
+mod ownership;
 mod process;
 #[cfg(feature = "sqlite")]
 mod revoke;
+#[cfg(feature = "sqlite")]
+mod roles;
 mod signing_keys;
-mod support;
+pub(crate) mod support;
 mod tokens;

@@ -25,11 +25,11 @@ fn folder(upstream: &Upstream, workers: usize, more: &str) -> Folder {
 }
 
 impl Gateway {
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.banner.split("listens on http://").nth(1).unwrap().lines().next().unwrap().parse().unwrap()
     }
 
-    pub(super) fn admin_address(&self) -> SocketAddr {
+    pub(crate) fn admin_address(&self) -> SocketAddr {
         let line = self.banner.lines().find_map(|line| line.trim().strip_prefix("admin")).unwrap();
         line.split_once("http://").unwrap().1.split(' ').next().unwrap().parse().unwrap()
     }

@@ -3,23 +3,26 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_bearergate");
+
 pub(super) const PRESETS: [&str; 3] = ["hungry-machines", "homsai", "uptimehunt"];
 
 /// A folder with a `gateway.toml`, or without.
-pub(super) struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
     pub(super) fn empty() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub(super) fn with(configuration: &str) -> Self {
+    pub(crate) fn with(configuration: &str) -> Self {
         let folder = Self::empty();
         folder.write("gateway.toml", configuration);
         folder
@@ -46,8 +49,12 @@ impl Folder {
     }
 
     /// The program in this folder, with nothing of the caller's environment that it listens to.
-    pub(super) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bearergate"));
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.command_of(Path::new(PROGRAM), arguments)
+    }
+
+    fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG", "STATE_DIRECTORY"] {
             command.env_remove(variable);
         }
@@ -55,7 +62,23 @@ impl Folder {
         command
     }
 
-    pub(super) fn run(&self, arguments: &[&str]) -> Ended {
+    /// The program as somebody to whom something can be forbidden: as another user where this one is root. It is copied
+    /// into the folder, which becomes that user's, because the way to it may be root's alone.
+    pub(super) fn unprivileged(&self, arguments: &[&str]) -> Command {
+        const NOBODY: u32 = 65534;
+        let folder = self.path();
+        if std::fs::metadata(folder).unwrap().uid() != 0 {
+            return self.command(arguments);
+        }
+        // By another process: a program that this one has open to write, if only in a fork, cannot be started.
+        shell(&format!("cp '{PROGRAM}' '{}'", folder.display()));
+        shell(&format!("chown -R {NOBODY}:{NOBODY} '{}'", folder.display()));
+        let mut command = self.command_of(&folder.join("bearergate"), arguments);
+        command.uid(NOBODY).gid(NOBODY);
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         Ended::from(self.command(arguments).output().unwrap())
     }
 
@@ -77,7 +100,7 @@ impl Folder {
     }
 }
 
-pub(super) const LISTEN: &str = "
+pub(crate) const LISTEN: &str = "
 [listen]
 address = \"127.0.0.1:0\"
 workers = 1
@@ -89,10 +112,10 @@ servers = [\"builtin:echo\"]
 
 /// How the program ended, and what it said.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) code: i32,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl From<Output> for Ended {
@@ -105,7 +128,7 @@ impl From<Output> for Ended {
 }
 
 /// A gateway that serves. Its banner has been read.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     /// Until it has ended.
     child: Option<Child>,
     rest: BufReader<ChildStdout>,
@@ -117,7 +140,7 @@ impl Gateway {
         Self::spawn(folder.command(arguments))
     }
 
-    pub(super) fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut rest = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();

@@ -112,6 +112,20 @@ fn a_slow_refresh_is_one_and_holds_nobody_longer_than_the_limit_and_nobody_whose
 }
 
 #[test]
+fn a_token_that_asks_while_a_refresh_is_under_way_is_not_refused_for_what_that_one_brings() {
+    let (key, new) = (Signer::ed25519(), Signer::ed25519());
+    let old = Answer::keys(&[key.jwk("a", "EdDSA")]);
+    let provider = Provider::new(old.clone());
+    let deployed = Deployed::fetching(&provider, "refresh = '1s'\nrefresh_cooldown = '1h'");
+    provider.set(old.after(Duration::from_millis(800)));
+    eventually(|| provider.requests() == 2);
+    provider.set(Answer::keys(&[key.jwk("a", "EdDSA"), new.jwk("b", "EdDSA")]));
+    assert_eq!(deployed.status(&token(&new, "b", "main")), 200);
+    assert_eq!((provider.requests(), provider.most_at_once()), (3, 1));
+    assert_eq!(deployed.status(&token(&new, "c", "main")), 401, "and that was its one question");
+}
+
+#[test]
 fn a_provider_that_never_answers_is_given_up() {
     let key = Signer::ed25519();
     let provider = Provider::new(Answer::keys(&[key.jwk("a", "EdDSA")]));

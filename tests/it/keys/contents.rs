@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bearergate::clock::Timestamp;
 use serde_json::{Value, json};
 
 use super::provider::{Answer, Deployed, Provider, ROUTES, iss, issuer, token};
-use crate::support::forge::Signer;
+use crate::support::{NOW, forge::Signer};
 
 #[test]
 fn what_is_no_key_set_leaves_the_old_keys_in_place() {
@@ -107,7 +108,7 @@ fn keys_are_found_by_the_metadata_of_the_very_issuer() {
     for (metadata, error) in [
         (metadata("https://main.example.com/"), "that of another issuer: `https://main.example.com/`"),
         (json!({ "issuer": iss("main") }), "no `jwks_uri`"),
-        (json!({ "issuer": iss("main"), "jwks_uri": "http://169.254.169.254/" }), "is an address from which"),
+        (json!({ "issuer": iss("main"), "jwks_uri": "http://169.254.169.254/" }), "is an address that is not asked"),
         (json!({ "issuer": iss("main"), "jwks_uri": "http://id.example.com/" }), "is not https"),
     ] {
         provider.describe(&metadata);
@@ -115,6 +116,23 @@ fn keys_are_found_by_the_metadata_of_the_very_issuer() {
         let keys = deployed.keys();
         assert!(keys["last_error"].as_str().unwrap_or_default().contains(error), "{error}: {keys}");
         assert_eq!(deployed.status(&good), 200);
+    }
+}
+
+#[test]
+fn of_the_metadatas_age_and_that_of_the_keys_the_shorter_one_counts() {
+    let key = Signer::ed25519();
+    for (of_metadata, of_keys) in [(40, 400), (400, 40), (40, 7200)] {
+        let keys = json!({ "keys": [key.jwk("a", "EdDSA")] }).to_string();
+        let field = |age: u32| format!("Cache-Control: max-age={age}\r\n");
+        let provider = Provider::new(Answer::body_with(&field(of_keys), keys));
+        let metadata = json!({ "issuer": iss("main"), "jwks_uri": provider.url("/jwks") });
+        provider.describe_with(&field(of_metadata), &metadata);
+        let source = format!("discovery_url = '{}'", provider.url("/"));
+        let deployed = Deployed::new(&format!("{}{ROUTES}", issuer("main", &source, "")));
+        let next = deployed.keys()["next_refresh"].as_str().and_then(Timestamp::parse).unwrap();
+        let delay = next.since(Timestamp::from_secs(NOW)).as_millis();
+        assert!((36_000..=40_000).contains(&delay), "{of_metadata}, {of_keys}: {delay}");
     }
 }
 

@@ -19,8 +19,8 @@ use crate::support::{Gateway, NOW, Upstream, client::header, deployment::deploy,
 #[derive(Clone, Default)]
 pub(super) struct Answer {
     /// Empty: the connection is closed without an answer.
-    bytes: Vec<u8>,
-    delay: Duration,
+    pub(super) bytes: Vec<u8>,
+    pub(super) delay: Duration,
     /// Answers 304 to whoever has this already.
     etag: Option<&'static str>,
 }
@@ -100,7 +100,12 @@ impl Provider {
 
     /// From now on it has metadata, which says this.
     pub(super) fn describe(&self, metadata: &Value) {
-        *self.metadata.lock().unwrap() = Some(Answer::body(metadata.to_string()));
+        self.describe_with("", metadata);
+    }
+
+    /// As [`describe`](Self::describe), with these fields.
+    pub(super) fn describe_with(&self, fields: &str, metadata: &Value) {
+        *self.metadata.lock().unwrap() = Some(Answer::body_with(fields, metadata.to_string()));
     }
 
     pub(super) fn url(&self, path: &str) -> String {

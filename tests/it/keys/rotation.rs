@@ -5,7 +5,7 @@ use std::time::Duration;
 use bearergate::authn::AuthnError;
 use serde_json::json;
 
-use super::provider::{Answer, Deployed, Provider, ROUTES, issuer, token};
+use super::provider::{Answer, Deployed, Provider, ROUTES, eventually, issuer, token};
 use crate::support::forge::Signer;
 
 #[test]
@@ -23,6 +23,20 @@ fn a_new_key_works_at_once_and_a_removed_ones_cached_tokens_are_refused_at_once(
     deployed.refresh();
     assert_eq!((deployed.status(&of_old), deployed.status(&of_new)), (401, 200));
     assert_eq!(deployed.keys()["keys"], json!([{ "kid": "b", "algorithm": "EdDSA" }]));
+}
+
+#[test]
+fn a_new_key_works_though_an_older_answer_is_still_on_its_way() {
+    let (old, new) = (Signer::ed25519(), Signer::ed25519());
+    let provider = Provider::new(Answer::keys(&[old.jwk("a", "EdDSA")]));
+    let deployed = Deployed::fetching(&provider, "refresh = '1s'");
+    provider.set(Answer::keys(&[old.jwk("a", "EdDSA")]).after(Duration::from_millis(500)));
+    let requests = provider.requests();
+    eventually(|| provider.requests() > requests);
+    // What is under way was asked for before there was a new key.
+    provider.set(Answer::keys(&[old.jwk("a", "EdDSA"), new.jwk("b", "EdDSA")]));
+    assert_eq!(deployed.status(&token(&new, "b", "main")), 200);
+    assert_eq!(provider.most_at_once(), 1);
 }
 
 #[test]

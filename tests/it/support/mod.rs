@@ -108,6 +108,7 @@ impl Setup {
             .build()
             .unwrap();
         Snapshot {
+            store: None,
             revoker: Arc::new(Revoker::in_memory(Arc::clone(authenticator.revocations()))),
             published: None,
             authenticator: Arc::new(authenticator),
