@@ -19,7 +19,8 @@
 //! ```
 //!
 //! Handlers find the caller as an [`authn::Principal`] in the request's extensions, or as an argument with the feature
-//! `axum`.
+//! `axum`. [`layer::PolicyLayer`] asks what a route asks, permissions and owners too, and
+//! [`Principal::require`](authn::Principal::require) what only the handler can know.
 //!
 //! # The way of a request
 //!
@@ -36,7 +37,7 @@
 //! | `gateway` | the binary: configuration, proxy, admin listener, command line | yes |
 //! | `jwks` | keys that are fetched, and issuers that are asked: [`authn::remote`] (in `gateway`) | yes |
 //! | `sqlite`, `postgres` | revocations that outlive the gateway, in a SQLite file or a PostgreSQL database | yes |
-//! | `axum` | [`authn::Principal`] as an argument of axum 0.8 handlers | |
+//! | `axum` | [`authn::Principal`] as an argument of axum 0.8 handlers, [`rejection::Rejection`] as an answer | |
 //! | `tonic` | refusals as gRPC statuses | |
 //!
 //! With `default-features = false` there is the layer alone: no server, no client, no TLS, no database.

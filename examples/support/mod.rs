@@ -11,7 +11,7 @@ use bearergate::{
     clock::Clock,
     jwt::{self, Algorithm, KeySet, SigningKey},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Anything that goes wrong.
 pub(crate) type AnyError = Box<dyn Error + Send + Sync>;
@@ -34,18 +34,26 @@ impl Issuer {
 
     /// A token of user `u-1` that is good for an hour.
     pub(crate) fn token(&self) -> Result<String, AnyError> {
-        self.token_until(Clock::system().now().saturating_add(Duration::from_secs(3600)).as_secs())
+        self.token_with(&json!({}))
+    }
+
+    /// One with more claims.
+    pub(crate) fn token_with(&self, claims: &Value) -> Result<String, AnyError> {
+        self.sign(Clock::system().now().saturating_add(Duration::from_secs(3600)).as_secs(), claims)
     }
 
     /// One that has expired a minute ago.
     #[cfg(test)]
     pub(crate) fn expired_token(&self) -> Result<String, AnyError> {
-        self.token_until(Clock::system().now().saturating_sub(Duration::from_secs(60)).as_secs())
+        self.sign(Clock::system().now().saturating_sub(Duration::from_secs(60)).as_secs(), &json!({}))
     }
 
-    fn token_until(&self, exp: u64) -> Result<String, AnyError> {
-        let claims = json!({ "iss": Self::NAME, "aud": "orders", "sub": "u-1", "exp": exp });
-        Ok(jwt::sign(&self.0, None, claims.as_object().ok_or("claims are an object")?)?)
+    fn sign(&self, exp: u64, claims: &Value) -> Result<String, AnyError> {
+        let mut all = json!({ "iss": Self::NAME, "aud": "orders", "sub": "u-1", "exp": exp });
+        for (name, value) in claims.as_object().ok_or("claims are an object")? {
+            all[name] = value.clone();
+        }
+        Ok(jwt::sign(&self.0, None, all.as_object().ok_or("claims are an object")?)?)
     }
 }
 

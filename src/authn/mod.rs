@@ -17,6 +17,7 @@ mod awaited;
 pub mod bearer;
 pub mod cache;
 mod grants;
+mod identity;
 pub mod introspection;
 pub mod key_source;
 mod passed;
@@ -24,6 +25,7 @@ mod principal;
 #[cfg(feature = "jwks")]
 pub mod remote;
 mod renewal;
+mod resign;
 pub mod revocation;
 pub mod role_grants;
 
@@ -35,11 +37,13 @@ pub use self::{
     bearer::SchemeMatch,
     cache::{CacheSettings, CacheStats},
     grants::{PermissionSet, Roles, Vocabulary},
+    identity::{HeaderFormat, IdentityHeader},
     introspection::{IntrospectionStatus, Introspector},
     key_source::KeySource,
     passed::Passed,
-    principal::{IdentityHeader, Principal},
+    principal::Principal,
     renewal::{KeyStatus, Renewal, RenewalSettings, Renewer},
+    resign::{ResignSettings, Resigner},
     revocation::Revocations,
     role_grants::RoleGrants,
 };

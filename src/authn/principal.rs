@@ -3,17 +3,21 @@
 use std::{
     fmt,
     sync::{Arc, atomic::AtomicU64},
+    time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
 
 use super::{
     grants::{self, PermissionSet, Roles, Vocabulary},
+    identity::{self, IdentityHeader},
+    resign::Minted,
     role_grants::{Granted, RoleGrants},
 };
 use crate::{
     clock::Timestamp,
-    jwt::{ClaimPath, Claims, InvalidToken, Value},
+    jwt::{ClaimPath, Claims, InvalidToken},
 };
 
 /// Who is calling. A clone costs one reference count; all of it was computed when the token was verified, and is again
@@ -30,15 +34,8 @@ struct Inner {
     identity: Box<[(HeaderName, HeaderValue)]>,
     /// The version of the revocations among which the token was not found.
     cleared: AtomicU64,
-}
-
-/// A header that tells the upstream a claim of the caller.
-#[derive(Debug, Clone)]
-pub struct IdentityHeader {
-    /// The header's name.
-    pub name: HeaderName,
-    /// The claim that it carries. A claim that is absent or `null` sets no header.
-    pub claim: ClaimPath,
+    /// What the upstream gets in place of the token.
+    resigned: ArcSwapOption<Minted>,
 }
 
 /// What is wanted of the tokens of one issuer.
@@ -47,6 +44,8 @@ pub(super) struct Profile {
     pub(super) issuer: Arc<str>,
     pub(super) subject: ClaimPath,
     pub(super) permissions: Vec<ClaimPath>,
+    /// How long its tokens are good for after their `exp`.
+    pub(super) leeway: Duration,
     pub(super) shared: Arc<Wanted>,
 }
 
@@ -69,19 +68,10 @@ impl Principal {
         grants::granted(&claims, &profile.permissions, given, &wanted.roles, &mut |name| {
             indices.extend(wanted.vocabulary.index(name));
         });
-        let mut identity = Vec::with_capacity(wanted.identity.len());
-        for IdentityHeader { name, claim } in &wanted.identity {
-            if let Some(text) = claims.at(claim).and_then(|value| header_text(value).transpose()) {
-                let value = text
-                    .and_then(|text| header_value(&text))
-                    .map_err(|Unfit| InvalidToken::UnfitForHeader { claim: claim.to_string().into() })?;
-                identity.push((name.clone(), value));
-            }
-        }
+        let identity = identity::headers(&wanted.identity, &claims)?;
         let permissions = PermissionSet::of(&indices);
-        let identity = identity.into_boxed_slice();
-        let (profile, cleared) = (Arc::clone(profile), AtomicU64::new(0));
-        Ok(Self(Arc::new(Inner { profile, claims, subject, permissions, granted, identity, cleared })))
+        let (profile, cleared, resigned) = (Arc::clone(profile), AtomicU64::new(0), ArcSwapOption::empty());
+        Ok(Self(Arc::new(Inner { profile, claims, subject, permissions, granted, identity, cleared, resigned })))
     }
 
     /// Whom the token is about: the issuer's subject claim, usually `sub` (RFC 7519 §4.1.2). `None` where the token
@@ -109,6 +99,11 @@ impl Principal {
         self.0.claims.expires_at()
     }
 
+    /// From when on the token is not accepted: its `exp` and the issuer's leeway.
+    pub(super) fn ends_at(&self) -> Timestamp {
+        self.expires_at().saturating_add(self.0.profile.leeway)
+    }
+
     /// Whether the principal has `permission`: by the token's claims, or by a role of the token or of the subject.
     #[must_use]
     pub fn has_permission(&self, permission: &str) -> bool {
@@ -133,6 +128,10 @@ impl Principal {
         &self.0.cleared
     }
 
+    pub(super) fn resigned(&self) -> &ArcSwapOption<Minted> {
+        &self.0.resigned
+    }
+
     /// What the subject was granted when this was made.
     pub(super) fn granted(&self) -> &Granted {
         &self.0.granted
@@ -150,51 +149,4 @@ impl fmt::Debug for Principal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Principal").field("issuer", &self.issuer()).field("subject", &self.subject()).finish()
     }
-}
-
-/// A value that cannot be sent in a header.
-struct Unfit;
-
-/// A claim as text: strings, numbers and booleans as they are, arrays of these joined by `,`, objects as JSON.
-/// `None`: nothing to send.
-fn header_text(value: Value<'_>) -> Result<Option<String>, Unfit> {
-    match value {
-        Value::Null => Ok(None),
-        Value::Object(_) => Ok(Some(value.to_string())),
-        Value::Array(elements) => {
-            let mut joined = String::new();
-            for (at, element) in elements.enumerate() {
-                let text = scalar(element).ok_or(Unfit)?;
-                // Joined, it would be two elements, or another one without the spaces around it (RFC 9110 §5.6.1): what
-                // the upstream reads must be what the issuer said.
-                if text.contains(',') || text.trim_matches(' ').len() != text.len() {
-                    return Err(Unfit);
-                }
-                if at > 0 {
-                    joined.push(',');
-                }
-                joined.push_str(&text);
-            }
-            Ok(Some(joined))
-        }
-        _ => Ok(scalar(value)),
-    }
-}
-
-fn scalar(value: Value<'_>) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.to_owned()),
-        Value::Number(number) => Some(number.as_str().to_owned()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// A header's value (RFC 9110 §5.5), refused where a recipient would read something else: control characters, and
-/// spaces at an end, which are not part of the value on the wire.
-fn header_value(text: &str) -> Result<HeaderValue, Unfit> {
-    if text.chars().any(char::is_control) || text.trim_matches(' ').len() != text.len() {
-        return Err(Unfit);
-    }
-    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| Unfit)
 }

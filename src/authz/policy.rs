@@ -2,7 +2,8 @@
 //!
 //! 1. No rule covers the request: denied, and only to a caller whose token is good (a stranger is asked for a token
 //!    first, and so learns nothing about the routes).
-//! 2. A token of an issuer that the rule does not accept is not a token here.
+//! 2. A token of an issuer that the rule does not accept is not a token here. One issuer may be accepted only where a rule
+//!    names it: the one whose tokens are meant for the upstream, which must not be able to send them back.
 //! 3. A missing permission is denied before ownership is looked at.
 //! 4. A resource that nobody knows is nobody's: denied like one of somebody else. While it is being asked whose it is,
 //!    the request waits, once; whoever gives no answer lets nobody in.
@@ -115,13 +116,14 @@ pub struct Policy {
     changes: Changes,
     /// In place of a rule for what none covers, where that is only reported.
     unmatched: Option<Arc<Rule>>,
+    internal_issuer: Option<Box<str>>,
 }
 
 impl Policy {
     /// `sources` and the ownerships that `routes` were built with are in the same order.
     #[must_use]
     pub fn new(routes: Routes, sources: Vec<OwnershipSource>, changes: Changes) -> Self {
-        Self { routes, sources: sources.into(), changes, unmatched: None }
+        Self { routes, sources: sources.into(), changes, unmatched: None, internal_issuer: None }
     }
 
     /// What no rule covers can be [overruled](Self::overrule), and goes to the upstream with this index.
@@ -135,6 +137,13 @@ impl Policy {
     #[must_use]
     pub const fn unmatched_mode(&self) -> Mode {
         if self.unmatched.is_some() { Mode::Report } else { Mode::Enforce }
+    }
+
+    /// Tokens of `issuer` count only on routes that name it.
+    #[must_use]
+    pub fn internal_issuer(mut self, issuer: &str) -> Self {
+        self.internal_issuer = Some(issuer.into());
+        self
     }
 
     /// All rules.
@@ -171,7 +180,11 @@ impl Policy {
         principal: Option<Principal>,
         waited: Option<&OwnerAwaited>,
     ) -> Result<Permit, Denial> {
-        let Some(found) = found else { return Err(Denial::NoRoute) };
+        let Some(found) = found else {
+            // A token that no route accepts is no token where there is no route.
+            let internal = principal.filter(|principal| self.is_internal(principal));
+            return Err(internal.map_or(Denial::NoRoute, |one| Denial::IssuerNotAccepted(one.issuer().into())));
+        };
         let rule = found.rule();
         match &principal {
             Some(principal) => self.check(found, principal, waited)?,
@@ -190,7 +203,7 @@ impl Policy {
             Some(found) => Some(found.rule()).filter(|rule| rule.mode() == Mode::Report),
             None => self.unmatched.as_ref(),
         }?;
-        let principal = principal.filter(|principal| rule.accepts_issuer(principal.issuer()));
+        let principal = principal.filter(|principal| self.accepts_issuer(rule, principal));
         Some(self.let_in(rule, found, method, principal))
     }
 
@@ -208,13 +221,21 @@ impl Policy {
 
     fn check(&self, found: &Match<'_>, principal: &Principal, waited: Option<&OwnerAwaited>) -> Result<(), Denial> {
         let rule = found.rule();
-        if !rule.accepts_issuer(principal.issuer()) {
+        if !self.accepts_issuer(rule, principal) {
             return Err(Denial::IssuerNotAccepted(principal.issuer().into()));
         }
         if let Some(missing) = rule.requirement().missing(principal) {
             return Err(Denial::PermissionMissing(Arc::clone(missing)));
         }
         self.check_owner(found, principal, waited)
+    }
+
+    fn is_internal(&self, principal: &Principal) -> bool {
+        self.internal_issuer.as_deref() == Some(principal.issuer())
+    }
+
+    fn accepts_issuer(&self, rule: &Rule, principal: &Principal) -> bool {
+        rule.accepts_issuer(principal.issuer(), self.is_internal(principal))
     }
 
     /// What has to be found out about the resource before `principal` may pass.

@@ -11,6 +11,7 @@
 //! 6. If the path takes an exception (`%2F`, `;` …), the rule must allow it; otherwise the path is refused.
 
 mod pattern;
+mod spec;
 mod table;
 
 use std::{borrow::Cow, sync::Arc};
@@ -20,6 +21,7 @@ use http::Method;
 use self::table::{Node, Search, Target};
 pub use self::{
     pattern::{Pattern, PatternError},
+    spec::{Access, Mode, RouteSpec},
     table::RouteError,
 };
 use super::{
@@ -28,74 +30,6 @@ use super::{
     permission::Requirement,
 };
 use crate::authn::Vocabulary;
-
-/// Whether a rule asks for a token.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Access {
-    /// A valid token is needed.
-    #[default]
-    Token,
-    /// A token is ignored.
-    Public,
-    /// A token is verified if there is one, and a bad one refused.
-    Optional,
-}
-
-impl Access {
-    /// As the configuration writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Public => "public",
-            Self::Optional => "optional",
-        }
-    }
-}
-
-/// What becomes of a request that may not pass.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// It is refused.
-    #[default]
-    Enforce,
-    /// It passes all the same, and is recorded: to see what would be refused before anything is.
-    Report,
-}
-
-impl Mode {
-    /// As the configuration writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Enforce => "enforce",
-            Self::Report => "report",
-        }
-    }
-}
-
-/// A `[[route]]` of the configuration.
-#[derive(Debug, Clone, Default)]
-pub struct RouteSpec {
-    /// What it covers.
-    pub patterns: Vec<Pattern>,
-    /// Whether it asks for a token.
-    pub access: Access,
-    /// Permissions that are all needed.
-    pub permissions: Vec<String>,
-    /// Permissions of which one is needed.
-    pub any_permission: Vec<String>,
-    /// The `[ownership.NAME]` that decides whose the resource is.
-    pub owner: Option<String>,
-    /// The index of the upstream that it forwards to.
-    pub upstream: usize,
-    /// What its paths may have beyond the canonical form.
-    pub allow: PathExceptions,
-    /// The issuers that it accepts, by name; empty: all.
-    pub issuers: Vec<String>,
-    /// What becomes of a request that may not pass.
-    pub mode: Mode,
-}
 
 /// One pattern of a [`RouteSpec`], ready to be checked.
 #[derive(Debug)]
@@ -209,8 +143,9 @@ impl Rule {
         self.owner.as_ref()
     }
 
-    pub(super) fn accepts_issuer(&self, issuer: &str) -> bool {
-        self.issuers.is_empty() || self.issuers.iter().any(|accepted| &**accepted == issuer)
+    /// `internal`: it has to be named.
+    pub(super) fn accepts_issuer(&self, issuer: &str, internal: bool) -> bool {
+        self.issuers.is_empty() && !internal || self.issuers.iter().any(|accepted| &**accepted == issuer)
     }
 }
 

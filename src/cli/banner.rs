@@ -70,7 +70,7 @@ impl fmt::Display for Banner<'_> {
 impl Banner<'_> {
     fn suggest(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &self.configuration.config;
-        let issuer = config.issuers.iter().find(|issuer| mint::can_sign(issuer));
+        let issuer = mint::of_clients(config).next();
         let Some(example) = example::with_token(config, self.routes, issuer) else {
             return match example::public(config, self.routes) {
                 Some(example) => writeln!(formatter, "  {}\n", self.curl(&example)),

@@ -52,20 +52,7 @@ impl<'a> Draft<'a> {
 
     /// Sets the claim at `path`; what stands in the way of it is replaced.
     pub(super) fn set(&mut self, path: &ClaimPath, value: Value) {
-        let mut names: Vec<&str> = path.names().collect();
-        let Some(last) = names.pop() else { return };
-        let mut members = &mut self.claims;
-        for name in names {
-            let inner = members.entry(name).or_insert(Value::Null);
-            if !inner.is_object() {
-                *inner = Value::Object(Map::new());
-            }
-            match inner {
-                Value::Object(object) => members = object,
-                _ => return,
-            }
-        }
-        members.insert(last.to_owned(), value);
+        path.set(&mut self.claims, value);
     }
 
     /// Adds permissions to the first claim of the issuer's that can carry them; false if none can.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    config::{Config, Issuer, KeySource, duration_in},
+    config::{Config, Issuer, duration_in},
     gateway::keys,
     jwt::{self, ClaimPath},
 };
@@ -85,11 +85,6 @@ pub(super) fn sign(issuer: &Issuer, typ: Option<&str>, draft: Draft<'_>) -> Resu
     jwt::sign(&key, Some(typ), &draft.into_claims()).map_err(|error| Failure::Other(error.to_string()))
 }
 
-/// Whether the issuer's private key or secret is known.
-pub(super) const fn can_sign(issuer: &Issuer) -> bool {
-    !matches!(issuer.keys, KeySource::Fixed(_) | KeySource::Remote { .. } | KeySource::Introspection(_))
-}
-
 /// From when to when a token is good that is made now.
 pub(super) fn times(issuer: &Issuer, life: Option<Duration>, expired: bool, now: Timestamp) -> Life {
     let expected = &issuer.expectations;
@@ -101,6 +96,12 @@ pub(super) fn times(issuer: &Issuer, life: Option<Duration>, expired: bool, now:
     Life { issued: now, expires: now.saturating_add(life) }
 }
 
+/// The issuers that can sign tokens for clients.
+pub(super) fn of_clients(config: &Config) -> impl Iterator<Item = &Issuer> {
+    let internal = config.identity_headers.resign.as_ref().map(|resign| resign.issuer.as_str());
+    config.issuers.iter().filter(move |issuer| issuer.keys.signs() && Some(issuer.name.as_str()) != internal)
+}
+
 fn choose<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Issuer, Failure> {
     let named = |name: &str| config.issuers.iter().find(|issuer| issuer.name == name);
     if let Some(name) = name {
@@ -108,9 +109,9 @@ fn choose<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Issuer, Fail
             let names: Vec<_> = config.issuers.iter().map(|issuer| format!("`{}`", issuer.name)).collect();
             Failure::Usage(format!("there is no issuer `{name}`; there are: {}", names.join(", ")))
         })?;
-        return if can_sign(issuer) { Ok(issuer) } else { Err(cannot_sign(name)) };
+        return if issuer.keys.signs() { Ok(issuer) } else { Err(cannot_sign(name)) };
     }
-    let signing: Vec<_> = config.issuers.iter().filter(|issuer| can_sign(issuer)).collect();
+    let signing: Vec<_> = of_clients(config).collect();
     match signing.as_slice() {
         [] => Err(Failure::Other("no issuer of the configuration can sign: no private key is known".to_owned())),
         [only] => Ok(only),

@@ -98,10 +98,10 @@ impl Config {
         check_addresses(&listen, admin.as_ref(), context);
         let cache = settings::read_cache(reader.table("cache"));
         let roles = reader.table("roles").map(roles).unwrap_or_default();
-        let identity_headers = IdentityHeaders::read(reader.table("identity_headers"));
         let dialect = dialect::read(reader.entry("dialect"), context);
         let (upstream_names, upstreams) = upstreams(&mut reader);
         let (issuer_names, issuers) = issuers(&mut reader, generated);
+        let identity_headers = IdentityHeaders::read(reader.table("identity_headers"), &issuer_names, &issuers);
         let (ownership_names, ownerships) = ownerships(&mut reader);
         let names = Names { upstreams: &upstream_names, ownerships: &ownership_names, issuers: &issuer_names, mode };
         let known: Vec<_> = ownerships.iter().map(OwnershipSettings::of_routes).collect();

@@ -28,7 +28,7 @@ pub struct Issuer {
     pub keys: KeySource,
     /// What the claims must say.
     pub expectations: Expectations,
-    /// The claims that grant permissions. Default `permissions` and `scope`.
+    /// The claims that grant permissions. Default `permissions`, `scope` and `scp`.
     pub permissions: Vec<ClaimPath>,
 }
 
@@ -50,7 +50,7 @@ impl Issuer {
 }
 
 fn default_permissions() -> Vec<ClaimPath> {
-    vec![ClaimPath::from("permissions"), ClaimPath::from("scope")]
+    ["permissions", "scope", "scp"].map(ClaimPath::from).into()
 }
 
 fn expectations(reader: &mut Reader<'_>) -> Expectations {

@@ -50,6 +50,14 @@ pub enum KeySource {
     GeneratedSecret(PathBuf),
 }
 
+impl KeySource {
+    /// Whether a private key or a secret is known, or made.
+    #[must_use]
+    pub const fn signs(&self) -> bool {
+        matches!(self, Self::Secret { .. } | Self::SigningKeys(_) | Self::GeneratedSecret(_))
+    }
+}
+
 /// The keys that name a source.
 const SOURCES: [&str; 7] =
     ["secret", "public_key", "jwks_file", "jwks_url", "discovery_url", "introspection_url", "signing_keys"];

@@ -49,7 +49,7 @@ pub use self::{
     cors::{Cors, Origins},
     diagnostics::Diagnostics,
     document::Config,
-    identity::IdentityHeaders,
+    identity::{IdentityHeaders, Resign},
     interpolate::Environment,
     issuer::Issuer,
     key_source::KeySource,

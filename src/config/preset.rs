@@ -115,8 +115,10 @@ fn merges(path: &[String]) -> bool {
 }
 
 fn drop_replaced_issuers(preset: &mut Table, file: &mut Table, context: &Context<'_>) {
+    let internal = internal_issuer(file);
     let (Some(presets), Some(files)) = (issuers(preset), issuers(file)) else { return };
-    let own = files.0.iter().find(|entry| presets.get(&entry.key).is_none()).map(|own| own.key.clone());
+    let is_own = |entry: &&Entry| presets.get(&entry.key).is_none() && internal.as_ref() != Some(&entry.key);
+    let own = files.0.iter().find(is_own).map(|own| own.key.clone());
     let Some(own) = own else { return };
     let has_source = |entry: &Entry| entry.node.table().is_some_and(key_source::is_given);
     let (kept, dropped): (Vec<Entry>, Vec<Entry>) = std::mem::take(&mut presets.0)
@@ -132,6 +134,12 @@ fn drop_replaced_issuers(preset: &mut Table, file: &mut Table, context: &Context
             context.report(Diagnostic::warning(message).at(entry.place));
         }
     }
+}
+
+/// The issuer that tokens are signed for again. It has no clients, so it takes nobody's place.
+fn internal_issuer(document: &Table) -> Option<String> {
+    let resign = document.get("identity_headers")?.node.table()?.get("resign")?.node.table()?;
+    resign.get("issuer")?.node.string().map(str::to_owned)
 }
 
 fn issuers(document: &mut Table) -> Option<&mut Table> {

@@ -9,7 +9,7 @@ use super::{
     diagnostics::{Diagnostic, Place},
     node::{Entry, Node, Value},
     reader::{At, Reader},
-    values::{Mistake, one_of, owned, parsed, shown, similar, text},
+    values::{Mistake, known, one_of, owned, parsed},
 };
 use crate::{
     authn::Vocabulary,
@@ -126,18 +126,6 @@ fn values<T>(read: Vec<At<T>>) -> Vec<T> {
 
 fn position(names: &[&str], name: &str) -> Option<usize> {
     names.iter().position(|known| *known == name)
-}
-
-/// The index of a name that must be there.
-fn known(node: &Node, what: &str, names: &[&str]) -> Result<usize, Mistake> {
-    let name = text(node)?;
-    position(names, name).ok_or_else(|| {
-        let mistake = Mistake::absent(format!("names the {what} \"{}\", which is not there", shown(name)));
-        match similar(name, names.iter().copied()) {
-            Some(known) => mistake.help(format!("did you mean `{}`?", shown(known))),
-            None => mistake.help(format!("add `[{what}.{}]`", shown(name))),
-        }
-    })
 }
 
 /// The one rule of a configuration without routes.

@@ -2,6 +2,7 @@
 
 mod cors;
 mod document;
+mod identity;
 mod introspection;
 mod issuers;
 mod mistakes;

@@ -117,6 +117,18 @@ pub(super) fn one_of<T: Copy>(node: &Node, words: &[(&'static str, T)]) -> Resul
     })
 }
 
+/// The index of a name that must be there.
+pub(super) fn known(node: &Node, what: &str, names: &[&str]) -> Result<usize, Mistake> {
+    let name = text(node)?;
+    names.iter().position(|known| *known == name).ok_or_else(|| {
+        let mistake = Mistake::absent(format!("names the {what} \"{}\", which is not there", shown(name)));
+        match similar(name, names.iter().copied()) {
+            Some(known) => mistake.help(format!("did you mean `{}`?", shown(known))),
+            None => mistake.help(format!("add `[{what}.{}]`", shown(name))),
+        }
+    })
+}
+
 /// `"250ms"`, `"30s"`, `"10m"`, `"24h"`, `"30d"`: within `range`.
 pub(super) fn duration(node: &Node, range: RangeInclusive<Duration>) -> Result<Duration, Mistake> {
     const HELP: &str = "a duration is a whole number and its unit: \"250ms\", \"30s\", \"10m\", \"24h\" or \"30d\"";

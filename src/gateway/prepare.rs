@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     authn::{
-        Authenticator, AuthenticatorError, IssuerSettings, KeySource, Vocabulary, remote::RemoteKeys,
-        revocation::StoreError,
+        Authenticator, AuthenticatorError, IssuerSettings, KeySource, ResignSettings, Resigner, Vocabulary,
+        remote::RemoteKeys, revocation::StoreError,
     },
     authz::{
         Mode, OwnershipSource, Policy, RouteError, Routes,
@@ -85,7 +85,8 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         None => Revoker::in_memory(revocations),
     };
     let source = |issuer: &str| authenticator.keys(issuer).cloned();
-    let published = Published::start(&config.issuers, source, clock)?.map(Arc::new);
+    let resigner = resigner(config, clock)?.map(Arc::new);
+    let published = Published::start(&config.issuers, source, resigner.as_ref(), clock)?.map(Arc::new);
     let (upstreams, echo) = upstreams(&config.upstreams).map_err(PrepareError::Echo)?;
     let identity = &config.identity_headers;
     let authorization =
@@ -100,7 +101,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         cors: config.cors.clone().map(Cors::new).map(Arc::new),
         ownerships: Arc::new(ownerships),
         contract: Arc::new(contract),
-        managed: ManagedHeaders::new(names, authorization),
+        managed: resigner.into_iter().fold(ManagedHeaders::new(names, authorization), ManagedHeaders::resigned),
         upstreams,
         limits: config.limits,
         trusted_proxies: config.listen.trusted_proxies.clone(),
@@ -138,7 +139,8 @@ pub(crate) fn policy(config: &Config, routes: Routes, clock: &Clock) -> (Policy,
         Mode::Enforce => policy,
         Mode::Report => policy.report_unmatched(config.default_upstream()),
     };
-    (policy, lookups)
+    let internal = config.identity_headers.resign.as_ref().map(|resign| resign.issuer.as_str());
+    (internal.into_iter().fold(policy, Policy::internal_issuer), lookups)
 }
 
 /// The store that is configured, in its folder: the state folder is the gateway's to make.
@@ -160,6 +162,21 @@ fn table(config: &Config, store: Option<&Store>) -> Option<Arc<dyn OwnershipStor
     let is_table = |settings: &OwnershipSettings| matches!(settings.source, OwnerSource::Table { .. });
     let store = store.filter(|_| config.ownerships.iter().any(is_table))?;
     Some(Arc::new(store.clone()))
+}
+
+/// What signs tokens for the upstream, if it gets any.
+fn resigner(config: &Config, clock: &Clock) -> Result<Option<Resigner>, KeysError> {
+    let Some(resign) = &config.identity_headers.resign else { return Ok(None) };
+    let Some(issuer) = config.issuers.iter().find(|issuer| issuer.name == resign.issuer) else { return Ok(None) };
+    let settings = ResignSettings {
+        issuer: issuer.name.clone(),
+        expectations: issuer.expectations.clone(),
+        lifetime: resign.lifetime,
+        claims: resign.claims.clone(),
+        header: resign.header.clone(),
+    };
+    let key = keys::open(issuer, clock.now())?.signing;
+    Ok(key.map(|key| Resigner::new(settings, key, clock.clone())))
 }
 
 /// The keys of an issuer, or the means to ask it; `first` is dropped when keys have come, or could not be fetched at once.

@@ -1,8 +1,8 @@
 //! The public halves of the keys that the gateway signs with: `/.well-known/jwks.json` on the main listener (RFC 7517
 //! §5), for those who verify its tokens elsewhere; and the watch over their folders.
 //!
-//! 1. A folder is read again every two seconds. If other keys count now, they replace those that verify, and are
-//!    published; what is no key leaves everything as it was, and is said once.
+//! 1. A folder is read again every two seconds. If other keys count now, they replace those that verify, the current one
+//!    signs what the upstream gets, and they are published; what is no key leaves everything as it was, and is said once.
 //! 2. `GET` and `HEAD` alone are answered, before any route: another method is a request like any other.
 //! 3. Five minutes in caches (RFC 9111 §5.2.2.1), and an entity tag by which a client learns that nothing is new (RFC
 //!    9110 §13.1.2).
@@ -21,10 +21,10 @@ use serde_json::{Value, json};
 
 use super::{
     keys::{KeysError, key_set},
-    signing_keys,
+    signing_keys::{self, Stage},
 };
 use crate::{
-    authn::KeySource,
+    authn::{KeySource, Resigner},
     clock::Clock,
     config::{Issuer, KeySource as ConfiguredSource},
     jwt::VerifyingKey,
@@ -49,25 +49,29 @@ struct Document {
 struct Watched {
     issuer: Issuer,
     source: Arc<KeySource>,
+    /// What signs with its current key.
+    resigner: Option<Arc<Resigner>>,
     public: Vec<Value>,
     failing: bool,
 }
 
 impl Published {
     /// Publishes the keys of those of `issuers` that have a folder of them, and watches it. `source` is what verifies
-    /// an issuer's tokens. `None` if there is nobody to publish anything of.
+    /// an issuer's tokens, `resigner` what signs those for the upstream. `None` if there is nobody to publish anything of.
     ///
     /// # Errors
     /// When a folder cannot be read.
     pub fn start<'a>(
         issuers: impl IntoIterator<Item = &'a Issuer>,
         source: impl Fn(&str) -> Option<Arc<KeySource>>,
+        resigner: Option<&Arc<Resigner>>,
         clock: &Clock,
     ) -> Result<Option<Self>, KeysError> {
         let signing = issuers.into_iter().filter(|issuer| matches!(issuer.keys, ConfiguredSource::SigningKeys(_)));
         let watched = signing.filter_map(|issuer| {
             let source = source(&issuer.name)?;
-            Some(Watched { issuer: issuer.clone(), source, public: Vec::new(), failing: false })
+            let resigner = resigner.filter(|resigner| resigner.issuer() == issuer.name).cloned();
+            Some(Watched { issuer: issuer.clone(), source, resigner, public: Vec::new(), failing: false })
         });
         let mut watched: Vec<Watched> = watched.collect();
         if watched.is_empty() {
@@ -148,6 +152,10 @@ impl Watched {
         }
         self.source.replace(key_set(verifying, folder)?);
         self.public = public;
+        let current = keys.into_iter().find(|staged| staged.stage == Stage::Current);
+        if let (Some(resigner), Some(current)) = (&self.resigner, current) {
+            resigner.replace_key(current.key);
+        }
         Ok(true)
     }
 

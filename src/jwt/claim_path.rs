@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 /// The names of the members that lead to a claim: one name for a top-level claim, more for a nested one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimPath {
@@ -31,6 +33,24 @@ impl ClaimPath {
     pub fn top_level(&self) -> Option<&str> {
         self.rest.is_empty().then_some(self.first.as_str())
     }
+
+    /// Writes `value` there; what stands in its way is replaced.
+    pub fn set(&self, claims: &mut Map<String, Value>, value: Value) {
+        let mut names: Vec<&str> = self.names().collect();
+        let Some(last) = names.pop() else { return };
+        let mut members = claims;
+        for name in names {
+            let inner = members.entry(name).or_insert(Value::Null);
+            if !inner.is_object() {
+                *inner = Value::Object(Map::new());
+            }
+            match inner {
+                Value::Object(object) => members = object,
+                _ => return,
+            }
+        }
+        members.insert(last.to_owned(), value);
+    }
 }
 
 impl From<&str> for ClaimPath {
@@ -57,6 +77,18 @@ mod tests {
         let path = ClaimPath::from("https://example.com/roles");
         assert_eq!(path.names().collect::<Vec<_>>(), ["https://example.com/roles"]);
         assert_eq!(path.top_level(), Some("https://example.com/roles"));
+    }
+
+    #[test]
+    fn a_claim_is_written_where_it_is_read() {
+        let mut claims = Map::new();
+        let nested = |names: &[&str]| ClaimPath::nested(names.iter().copied()).unwrap();
+        nested(&["realm_access", "roles"]).set(&mut claims, serde_json::json!(["r"]));
+        nested(&["realm_access", "more"]).set(&mut claims, true.into());
+        ClaimPath::from("a.b").set(&mut claims, 1.into());
+        nested(&["a.b", "c"]).set(&mut claims, 2.into());
+        let expected = serde_json::json!({ "realm_access": { "roles": ["r"], "more": true }, "a.b": { "c": 2 } });
+        assert_eq!(Value::Object(claims), expected);
     }
 
     #[test]

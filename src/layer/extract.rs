@@ -1,4 +1,4 @@
-//! A [`Principal`] as an argument of an axum 0.8 handler.
+//! A [`Principal`] as an argument of an axum 0.8 handler, and a [`Rejection`] as its answer.
 //!
 //! - `Principal`: the handler needs one. Behind an [optional](super::BearerLayerBuilder::optional) layer a request without
 //!   a token is refused in the layer's words.
@@ -6,17 +6,31 @@
 //!
 //! Without the layer in front, a handler that needs a principal answers 500 and the log says why: nobody is let through
 //! because the layer was forgotten.
+//!
+//! A handler that returns a `Rejection` leaves the words to the layer in front. Without one they are those of RFC 9457.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::{Arc, LazyLock},
+};
 
 use axum_core::{
     body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts},
+    response::IntoResponse,
 };
 use http::{Response, StatusCode, request::Parts};
 
 use super::refusal::{Asked, RefusalWriter};
-use crate::{authn::Principal, rejection::Rejection};
+use crate::{
+    authn::Principal,
+    clock::Clock,
+    contract::{Contract, Dialect, Facts},
+    rejection::Rejection,
+};
+
+/// For those who have no layer.
+static WORDS: LazyLock<Contract> = LazyLock::new(|| Contract::new(Dialect::default()));
 
 /// Left in the extensions of a request without a token, so that a handler that needs one refuses in the same words.
 #[derive(Clone)]
@@ -45,5 +59,14 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {
         Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response<Body> {
+        let clock = Clock::system();
+        let mut response = WORDS.render(&self, &Facts { path: "", request_id: "", clock: &clock }).map(Body::from);
+        response.extensions_mut().insert(self);
+        response
     }
 }

@@ -1,5 +1,5 @@
-//! The answer to come: the inner service's, a refusal that is ready, or either of them once the issuer's keys were
-//! fetched anew or the issuer has been asked.
+//! The answer to come: the inner service's, a refusal that is ready, or either of them once what the request waits for
+//! has ended.
 
 use std::{
     fmt,
@@ -14,8 +14,11 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{body::ResponseBody, service::Gate};
-use crate::authn::Awaited;
+use super::{
+    answered::Answered,
+    body::ResponseBody,
+    service::{Decision, Gate, Wait, Waited},
+};
 
 pin_project! {
     /// The future of a [`BearerService`](super::BearerService)'s answer.
@@ -34,26 +37,27 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        Forward { #[pin] future: S::Future },
+        Forward { #[pin] future: S::Future, answered: Answered },
         Refuse { response: Option<Response<Bytes>> },
         Wait { held: Option<Box<Held<S, B>>> },
     }
 }
 
-/// A request that waits for its issuer, with the service that is ready for it.
+/// A request that waits, with the service that is ready for it.
 pub(super) struct Held<S, B> {
     pub(super) service: S,
     pub(super) request: Request<B>,
     pub(super) gate: Arc<Gate>,
-    pub(super) awaited: Awaited,
+    pub(super) wait: Wait,
+    pub(super) waited: Waited,
 }
 
 impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) const fn forward(future: S::Future) -> Self {
-        Self { kind: Kind::Forward { future } }
+    pub(super) const fn forward(future: S::Future, answered: Answered) -> Self {
+        Self { kind: Kind::Forward { future, answered } }
     }
 
     pub(super) const fn refuse(response: Response<Bytes>) -> Self {
@@ -75,8 +79,8 @@ where
         let mut kind = self.project().kind;
         loop {
             let held = match kind.as_mut().project() {
-                KindProjection::Forward { future } => {
-                    return Poll::Ready(ready!(future.poll(context)).map(|response| response.map(ResponseBody::inner)));
+                KindProjection::Forward { future, answered } => {
+                    return Poll::Ready(ready!(future.poll(context)).map(|response| answered.worded(response)));
                 }
                 // Polled again after its end, it has nothing more to say.
                 KindProjection::Refuse { response } => {
@@ -85,16 +89,20 @@ where
                 }
                 KindProjection::Wait { held } => {
                     if let Some(held) = held {
-                        ready!(Pin::new(&mut held.awaited).poll(context));
+                        ready!(held.wait.poll(context));
                     }
                     held.take()
                 }
             };
             let Some(held) = held else { return Poll::Pending };
-            let Held { mut service, mut request, gate, awaited } = *held;
-            kind.set(match gate.decide(&mut request, &awaited) {
-                None => Kind::Forward { future: service.call(request) },
-                response => Kind::Refuse { response },
+            let Held { mut service, mut request, gate, wait, mut waited } = *held;
+            waited.add(wait);
+            kind.set(match gate.decide(&mut request, &waited) {
+                Decision::Forward(answered) => Kind::Forward { future: service.call(request), answered },
+                Decision::Refuse(response) => Kind::Refuse { response: Some(response) },
+                Decision::Wait(wait) => {
+                    Kind::Wait { held: Some(Box::new(Held { service, request, gate, wait, waited })) }
+                }
             });
         }
     }

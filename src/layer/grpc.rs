@@ -24,6 +24,13 @@ impl From<&Rejection> for Status {
     }
 }
 
+impl From<Rejection> for Status {
+    /// For handlers: `caller.require("ORDERS READ")?`.
+    fn from(rejection: Rejection) -> Self {
+        Self::from(&rejection)
+    }
+}
+
 /// Writes refusals as gRPC statuses: give it to [`refuse_with`](super::BearerLayerBuilder::refuse_with).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GrpcRefusals;

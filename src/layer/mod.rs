@@ -1,12 +1,14 @@
 //! The gate inside a Rust service: a tower [`Layer`].
 //!
-//! For each request, in this order:
+//! [`BearerLayer`] asks the same of every request; [`PolicyLayer`] what a rule for its method and path asks. For each
+//! request, in this order:
 //!
 //! 1. The request's token is authenticated ([`authn`](crate::authn)).
 //! 2. A good one puts a [`Principal`](crate::authn::Principal) into the request's extensions and the inner service is
 //!    called.
 //! 3. No token where it is [optional](BearerLayerBuilder::optional): the inner service is called without a principal.
-//! 4. Anything else is refused in the words of the [contract](crate::contract), and the inner service is not called.
+//! 4. A policy's rule may ask for permissions and for the resource to be the caller's.
+//! 5. Anything else is refused in the words of the [contract](crate::contract), and the inner service is not called.
 //!
 //! ```
 //! use bearergate::{authn::{IssuerSettings, Principal}, contract::Preset, jwt::{KeySet, Origin}, layer::BearerLayer};
@@ -30,13 +32,16 @@
 //! # }
 //! ```
 
+mod answered;
 mod body;
 #[cfg(feature = "axum")]
 mod extract;
 mod future;
 #[cfg(feature = "tonic")]
 mod grpc;
+mod policy;
 mod refusal;
+mod require;
 mod service;
 
 use std::sync::Arc;
@@ -48,14 +53,20 @@ pub use self::grpc::GrpcRefusals;
 pub use self::{
     body::ResponseBody,
     future::ResponseFuture,
+    policy::{PolicyLayer, PolicyLayerBuilder, PolicyLayerError},
     refusal::{Asked, RefusalWriter},
     service::BearerService,
 };
-use self::{refusal::ContractWriter, service::Gate};
+use self::{
+    refusal::ContractWriter,
+    service::{Gate, Rules},
+};
 use crate::{
     authn::{
         Authenticator, AuthenticatorBuilder, AuthenticatorError, CacheSettings, IssuerSettings, Revocations, Roles,
+        Vocabulary,
     },
+    authz::Access,
     clock::Clock,
     contract::{Contract, Dialect},
 };
@@ -162,13 +173,23 @@ impl BearerLayerBuilder {
     /// # Errors
     /// When two issuers cannot be told apart.
     pub fn build(self) -> Result<BearerLayer, AuthenticatorError> {
-        let authenticator: Authenticator =
-            self.authenticator.scheme(self.dialect.scheme()).clock(self.clock.clone()).build()?;
+        let access = if self.optional { Access::Optional } else { Access::Token };
+        Ok(BearerLayer { gate: Arc::new(self.gate(Rules::Same(access), Vocabulary::default())?) })
+    }
+
+    /// `vocabulary` has what `rules` ask for.
+    fn gate(self, rules: Rules, vocabulary: Vocabulary) -> Result<Gate, AuthenticatorError> {
+        let authenticator: Authenticator = self
+            .authenticator
+            .vocabulary(vocabulary)
+            .scheme(self.dialect.scheme())
+            .clock(self.clock.clone())
+            .build()?;
         let contract = || -> Arc<dyn RefusalWriter> {
             Arc::new(ContractWriter { contract: Contract::new(self.dialect), clock: self.clock })
         };
         let refusals = self.refusals.unwrap_or_else(contract);
-        Ok(BearerLayer { gate: Arc::new(Gate { authenticator, refusals, optional: self.optional }) })
+        Ok(Gate { authenticator, refusals, rules })
     }
 }
 

@@ -16,7 +16,8 @@ pub struct Asked<'r> {
     pub method: &'r Method,
     /// The target.
     pub uri: &'r Uri,
-    /// The header fields, the credentials among them: do not send them back.
+    /// The header fields, the credentials among them: do not send them back. Of a request that its handler refuses,
+    /// `X-Request-Id` alone.
     pub headers: &'r HeaderMap,
 }
 

@@ -1,4 +1,5 @@
 mod introspection;
+mod policy;
 mod renewal;
 
 use std::{

@@ -88,7 +88,9 @@ fn prepare(
         parts.headers.insert(header::HOST, host);
     }
     let identity = permit.principal().map(|principal| principal.identity()).unwrap_or_default();
+    let resigned = permit.principal().map(|principal| context.managed.resign(principal)).transpose()?.flatten();
     rewrite::request(&mut parts.headers, parts.version, context.peer, context.managed, identity);
+    parts.headers.extend(resigned);
     if !parts.headers.contains_key(header::HOST)
         && let Some(server) = upstream.settings().servers.first()
         && let Ok(host) = header::HeaderValue::from_str(server.as_str())

@@ -5,8 +5,20 @@
 //!    and `X_User.Id`, and some of them of `X~User!Id` too.
 //! 2. A request with a principal gets the values that were prepared when its token was verified.
 //! 3. `Authorization` is kept for an upstream that looks at the token itself, or stripped.
+//! 4. A request with a principal gets a token of the gateway's own, where one is asked for. If that stands in
+//!    `Authorization`, the client's never does, on public routes neither.
 
-use http::HeaderName;
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, HeaderValue, header};
+
+use crate::{
+    authn::{Principal, Resigner},
+    rejection::Rejection,
+};
+
+/// When to come again after a token could not be signed.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// What becomes of the client's `Authorization` header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,13 +35,41 @@ pub enum AuthorizationHeader {
 pub struct ManagedHeaders {
     names: Vec<HeaderName>,
     authorization: AuthorizationHeader,
+    resigner: Option<Arc<Resigner>>,
 }
 
 impl ManagedHeaders {
     /// These names are the gateway's alone.
     #[must_use]
     pub const fn new(names: Vec<HeaderName>, authorization: AuthorizationHeader) -> Self {
-        Self { names, authorization }
+        Self { names, authorization, resigner: None }
+    }
+
+    /// The upstream gets a token of `resigner`'s, too.
+    #[must_use]
+    pub fn resigned(mut self, resigner: Arc<Resigner>) -> Self {
+        if *resigner.header() == header::AUTHORIZATION {
+            self.authorization = AuthorizationHeader::Strip;
+        } else {
+            self.names.push(resigner.header().clone());
+        }
+        self.resigner = Some(resigner);
+        self
+    }
+
+    /// The token for a request of `principal`'s, and the header that carries it.
+    ///
+    /// # Errors
+    /// `KeysUnavailable`, if it cannot be signed: nobody can tell the upstream who is calling.
+    pub(super) fn resign(&self, principal: &Principal) -> Result<Option<(HeaderName, HeaderValue)>, Rejection> {
+        let Some(resigner) = &self.resigner else { return Ok(None) };
+        match resigner.value(principal) {
+            Ok(value) => Ok(Some((resigner.header().clone(), value))),
+            Err(error) => {
+                tracing::error!(issuer = resigner.issuer(), %error, "no token for the upstream");
+                Err(Rejection::KeysUnavailable { issuer: resigner.issuer().into(), retry_after: TRY_AGAIN })
+            }
+        }
     }
 
     /// Whether `name` is a managed name or an alias of one.

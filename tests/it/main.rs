@@ -14,11 +14,13 @@ mod drain;
 mod explain;
 mod forwarding;
 mod http_2;
+mod identity;
 mod issuers;
 mod keys;
 #[cfg(feature = "sqlite")]
 mod ownership;
 mod path;
+mod permissions;
 mod report;
 #[cfg(feature = "sqlite")]
 mod revocation;

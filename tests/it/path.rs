@@ -1,6 +1,6 @@
 //! Paths and header fields that try to get by a rule: the upstream records what really reached it.
 
-use bearergate::authz::{Access, PathExceptions};
+use bearergate::authz::{Access, PathExceptions, RouteSpec};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -173,7 +173,7 @@ fn an_open_path_arrives_byte_for_byte_and_a_fragment_not_at_all() {
 }
 
 /// What a target is made of.
-const PIECES: [&[u8]; 46] = [
+const PIECES: [&[u8]; 53] = [
     b"/",
     b"/",
     b"/",
@@ -185,8 +185,15 @@ const PIECES: [&[u8]; 46] = [
     b"/public/",
     b"admin",
     b"secret",
+    b"vault",
+    b"vault",
+    b"/public/vault",
+    b"Vault",
+    b"%56ault",
+    b".json",
     b"x",
     b"keys",
+    b"Keys",
     b".",
     b"..",
     b"...",
@@ -222,12 +229,14 @@ const PIECES: [&[u8]; 46] = [
     b" ",
 ];
 
-/// Every path that an upstream could take `target` for: it may decode once, twice or not at all, cut parameters and
-/// what stands behind a NUL off, take `\` for `/`, and tidy dots and slashes up.
+/// Every path that an upstream could take `target` for: it may decode once, twice or not at all, cut parameters, an
+/// extension and what stands behind a NUL off, take `\` for `/`, and tidy dots, slashes and case up.
 fn readings(target: &str) -> Vec<String> {
     let path = target.split(['?', '#']).next().unwrap();
     let mut readings = vec![path.to_owned()];
-    for step in [decode, decode, cut_parameters, backslashes, cut_at_nul, tidy, str::to_ascii_lowercase, tidy] {
+    let steps =
+        [decode, decode, cut_parameters, backslashes, cut_at_nul, tidy, str::to_ascii_lowercase, tidy, cut_extension];
+    for step in steps {
         let more: Vec<String> = readings.iter().map(|reading| step(reading)).collect();
         readings.extend(more);
         readings.sort_unstable();
@@ -280,47 +289,99 @@ fn tidy(path: &str) -> String {
     format!("/{}", segments.join("/"))
 }
 
-/// Whether an upstream that reads this path serves something that is guarded.
-fn is_guarded(path: &str) -> bool {
+fn cut_extension(path: &str) -> String {
+    match path.rsplit_once('.') {
+        Some((name, extension)) if !extension.contains('/') && !name.is_empty() && !name.ends_with('/') => {
+            name.to_owned()
+        }
+        _ => path.to_owned(),
+    }
+}
+
+/// Who sends a request, and what a path asks for: each has what those before it have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Nobody,
+    HasToken,
+    HasKeys,
+}
+
+/// The areas of [`guarded`], and one that a permission is needed for.
+fn graded(upstream: &Upstream) -> Gateway {
+    let mut setup = Setup::new(&[upstream.address]);
+    setup.routes = routes(&[
+        ("* /**", Access::Token),
+        ("* /public/**", Access::Public),
+        ("* /public/admin", Access::Token),
+        ("* /public/admin/**", Access::Token),
+        ("GET /public/{name}/keys", Access::Token),
+    ]);
+    for pattern in ["* /vault", "* /vault/**", "* /public/vault", "* /public/vault/**"] {
+        let patterns = vec![pattern.parse().unwrap()];
+        setup.routes.push(RouteSpec { patterns, ..RouteSpec::token().permission("KEYS") });
+    }
+    setup.start()
+}
+
+/// What an upstream that reads this path serves, by the rules of [`graded`] written once more.
+fn asked(path: &str) -> Standing {
     let segments: Vec<_> = path.split('/').skip(1).collect();
     match segments.as_slice() {
-        ["public", "admin", ..] | ["public", _, "keys"] => true,
-        ["public", ..] => false,
-        _ => true,
+        ["vault", ..] | ["public", "vault", ..] => Standing::HasKeys,
+        ["public", "admin", ..] | ["public", _, "keys"] => Standing::HasToken,
+        ["public", ..] => Standing::Nobody,
+        _ => Standing::HasToken,
     }
 }
 
 /// A number of targets in one area or another.
 fn targets() -> impl Strategy<Value = Vec<Vec<u8>>> {
-    let start = prop::sample::select(vec![&b"/"[..], b"/public/", b"/public/", b"/public/x"]);
+    let starts = [&b"/"[..], b"/public/", b"/public/", b"/public/x", b"/vault", b"http://api/public/", b"http://api/"];
+    let start = prop::sample::select(starts.to_vec());
     let pieces = prop::collection::vec(prop::sample::select(&PIECES[..]), 1..8);
     prop::collection::vec((start, pieces).prop_map(|(start, pieces)| [&[start], &pieces[..]].concat().concat()), 60)
+}
+
+/// What may arrive of a target, if anything does: every byte of its path and query.
+fn origin_form(sent: &[u8]) -> &[u8] {
+    // A fragment is no part of a target; whatever it holds, it is left out.
+    let whole = sent.split(|byte| *byte == b'#').next().unwrap();
+    whole.strip_prefix(b"http://api").unwrap_or(whole)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() })]
 
+    /// The path that is matched is the path that is forwarded: what arrives is what was sent, byte for byte, and whoever
+    /// got it through may have it whatever the upstream reads.
     #[test]
-    fn no_target_reaches_the_upstream_on_an_open_rule_when_any_reading_of_it_is_guarded(targets in targets()) {
+    fn what_arrives_is_what_was_sent_and_no_reading_of_it_asks_for_more_than_its_sender_has(targets in targets()) {
         let upstream = Upstream::ok();
-        let gateway = guarded(&upstream);
+        let gateway = graded(&upstream);
+        let bearer = |token| format!("Authorization: Bearer {token}\r\n");
+        let senders = [
+            (Standing::Nobody, String::new()),
+            (Standing::HasToken, bearer(token("alice"))),
+            (Standing::HasKeys, bearer(token_with(json!({ "sub": "alice", "permissions": ["KEYS"] })))),
+        ];
         for sent in targets {
             let shown = format!("{:?}", sent.escape_ascii().to_string());
-            let over_http_1 = status(&gateway, &sent, "");
+            let mut arrived = Vec::new();
+            for (sender, fields) in &senders {
+                match status(&gateway, &sent, fields) {
+                    200 => arrived.push((*sender, target(&upstream))),
+                    refused => prop_assert!((400..=404).contains(&refused), "{}: {}", shown, refused),
+                }
+            }
             let mut http_2 = RawHttp2::connect(gateway.running.address(), 65_535);
             http_2.send(b"GET", &sent, &[]);
-            let over_http_2 = http_2.answer() == Answer::Success;
-            prop_assert!(over_http_1 == 200 || (400..=404).contains(&over_http_1), "{}: {}", shown, over_http_1);
-            for succeeded in [over_http_1 == 200, over_http_2] {
-                if !succeeded {
-                    continue;
-                }
-                // A fragment is no part of a target; whatever it holds, it is left out.
-                let whole = sent.split(|byte| *byte == b'#').next().unwrap();
-                let received = target(&upstream);
-                prop_assert_eq!(received.as_bytes(), whole, "{}", shown);
+            if http_2.answer() == Answer::Success {
+                arrived.push((Standing::Nobody, target(&upstream)));
+            }
+            for (sender, received) in arrived {
+                prop_assert_eq!(received.as_bytes(), origin_form(&sent), "{}", shown);
                 for reading in readings(&received) {
-                    prop_assert!(!is_guarded(&reading), "{}: {}", shown, reading);
+                    prop_assert!(asked(&reading) <= sender, "{} of {:?}: {}", shown, sender, reading);
                 }
             }
             prop_assert!(upstream.received_nothing_else(), "{}", shown);

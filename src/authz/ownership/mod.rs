@@ -35,6 +35,21 @@ pub struct Ownership {
     pub unless: Vec<String>,
 }
 
+impl Ownership {
+    /// Of the resource that this variable of the path names.
+    #[must_use]
+    pub fn of(variable: &str) -> Self {
+        Self { variable: variable.to_owned(), unless: Vec::new() }
+    }
+
+    /// Who has this permission need not own it.
+    #[must_use]
+    pub fn unless(mut self, permission: &str) -> Self {
+        self.unless.push(permission.to_owned());
+        self
+    }
+}
+
 /// How it is told whose a resource is.
 #[derive(Debug, Clone)]
 pub enum OwnershipSource {

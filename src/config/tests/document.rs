@@ -191,27 +191,6 @@ fn an_upstream_needs_servers_and_a_fitting_name() {
 }
 
 #[test]
-fn identity_headers_are_names_of_their_own() {
-    for name in ["Host", "connection", "TE", "Content-Length", "x_forwarded_for", "Transfer.Encoding", "Forwarded"] {
-        let rendered = mistakes(&format!("[identity_headers]\n\"{name}\" = \"sub\"\n{OPEN}"));
-        assert!(rendered.contains("cannot carry a claim"), "{name}: {rendered}");
-    }
-    let text = format!(
-        "[identity_headers]\nX-User = 'sub'\nx_user = 'name'\n'a b' = 'sub'\nAuthorization = 'sub'\nX-A = 1\nX-B = []\n{OPEN}"
-    );
-    assert_mistakes(
-        &text,
-        &[
-            ("the header `x_user` is there twice: case, `-`, `_` and `.` make no difference", "gateway.toml:3:1"),
-            ("`a b` is not the name of a header", "gateway.toml:4:1"),
-            ("`authorization` is written in lower case, and is \"keep\" or \"strip\"", "gateway.toml:5:1"),
-            ("`identity_headers.X-A` must be a claim's name or a list of names, not an integer", "gateway.toml:6:7"),
-            ("`identity_headers.X-B` is an empty list: name a claim", "gateway.toml:7:7"),
-        ],
-    );
-}
-
-#[test]
 fn variables_are_put_into_every_string() {
     let config =
         config(&format!("listen.address = \"127.0.0.1:${{PORT}}\"\nadmin.address = '${{A:-127.0.0.1:1}}'\n{OPEN}"));

@@ -84,7 +84,7 @@ fn everything_that_is_set_arrives() {
 fn what_is_not_set_is_the_least_surprising() {
     let issuer = read_issuer(Path::new("/"), "secret.env = 'SECRET'");
     assert_eq!(issuer.algorithms, [Algorithm::Hs256]);
-    assert_eq!(issuer.permissions, [ClaimPath::from("permissions"), ClaimPath::from("scope")]);
+    assert_eq!(issuer.permissions, ["permissions", "scope", "scp"].map(ClaimPath::from));
     let expected = issuer.expectations;
     assert!(expected.issuer.is_none() && expected.audience.is_empty() && expected.max_life.is_none());
     assert_eq!((expected.leeway, expected.subject), (Duration::ZERO, ClaimPath::from("sub")));

@@ -10,7 +10,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bearergate::{
-    authn::{Authenticator, IdentityHeader, IssuerSettings, KeySource, Vocabulary},
+    authn::{Authenticator, HeaderFormat, IdentityHeader, IssuerSettings, KeySource, Vocabulary},
     authz::{Access, Policy, RouteSpec, Routes, ownership::Changes},
     clock::{Clock, Timestamp},
     config::Limits,
@@ -32,7 +32,7 @@ pub(crate) const NOW: u64 = 1_765_536_322;
 const IDENTITY: [(&str, &str); 2] = [("x-user-id", "sub"), ("x-user-name", "name")];
 
 fn identity_header((name, claim): (&'static str, &str)) -> IdentityHeader {
-    IdentityHeader { name: HeaderName::from_static(name), claim: ClaimPath::from(claim) }
+    IdentityHeader { name: HeaderName::from_static(name), claim: ClaimPath::from(claim), format: HeaderFormat::Joined }
 }
 
 /// A token of `subject` that is good for a minute.
@@ -100,7 +100,7 @@ impl Setup {
                 keys: Arc::new(KeySource::known(KeySet::new(vec![key.verifying_key().clone()]).unwrap())),
                 algorithms: vec![Algorithm::Hs256],
                 expectations: Expectations::default(),
-                permissions: Vec::new(),
+                permissions: vec![ClaimPath::from("permissions")],
             })
             .vocabulary(vocabulary)
             .identity_headers(IDENTITY.map(identity_header).to_vec())
