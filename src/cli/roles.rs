@@ -1,12 +1,15 @@
 //! `roles grant`, `roles revoke` and `roles list`: roles that somebody has beside what the token says.
 //!
-//! The store is written. A gateway that runs follows within two seconds, and then from the next request on.
+//! The store is written, and the gateway that runs is told to read it: the change counts on its next request. Other
+//! gateways that share the store follow within two seconds.
 
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 
 use super::{
+    admin,
     configuration::Configuration,
     failure::Failure,
     terminal::{BOLD, complain, print, shown, table},
@@ -47,6 +50,7 @@ pub(super) fn grant(options: &GrantOptions, configuration: &Configuration) -> Re
     }
     let granting = store.clone();
     let new = store.wait_for(async move { granting.grant(&grant).await })?;
+    tell_gateway(configuration);
     print(if new { "Granted.\n" } else { "Granted already.\n" })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -55,6 +59,7 @@ pub(super) fn revoke(options: &GrantOptions, configuration: &Configuration) -> R
     let (grant, store) = (read(options, configuration)?, Store::open(location(configuration)?)?);
     let withdrawing = store.clone();
     let gone = store.wait_for(async move { withdrawing.withdraw(&grant).await })?;
+    tell_gateway(configuration);
     print(if gone { "Revoked.\n" } else { "There was no such grant.\n" })?;
     Ok(if gone { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -69,6 +74,15 @@ pub(super) fn list(options: &ListOptions, configuration: &Configuration) -> Resu
     let rows = grants.map(|grant| [grant.issuer, grant.subject, grant.role].map(|text| shown(&text)).to_vec());
     print(&table(&["ISSUER", "SUBJECT", "ROLE"], rows))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The store is written: whatever comes of this, every gateway follows.
+fn tell_gateway(configuration: &Configuration) {
+    let Some(admin) = &configuration.config.admin else { return };
+    let told = admin::post(admin.address, "/store/refresh", &json!({}));
+    if !matches!(told, Ok(None | Some((200, _)))) {
+        complain(&format!("{BOLD}note{BOLD:#}: the gateway at {} follows within seconds", admin.address));
+    }
 }
 
 fn read(options: &GrantOptions, configuration: &Configuration) -> Result<RoleGrant, Failure> {

@@ -1,4 +1,5 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys`, `/report`, `/explain` and `/revocations`,
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys`, `/report`, `/explain`, `/revocations` and
+//! `/store/refresh`,
 //! for those who run the gateway.
 //!
 //! It has a thread and a runtime of its own, so that looking doesn't disturb, and so that it still answers when every
@@ -64,6 +65,7 @@ impl Admin {
                 .route("/keys", get(keys))
                 .route("/report", get(report))
                 .route("/explain", post(explain).layer(DefaultBodyLimit::max(LARGEST_QUESTION)))
+                .route("/store/refresh", post(refresh_store))
                 .route("/revocations", get(revocations).post(revoke).layer(DefaultBodyLimit::max(LARGEST_REVOCATION)))
                 .with_state(self);
             tokio::select! {
@@ -206,6 +208,18 @@ async fn revoke(State(admin): State<Admin>, headers: HeaderMap, body: Bytes) -> 
     shown["kept"] = json!(kept);
     shown["detail"] = json!(detail);
     json_answer(status, &shown)
+}
+
+/// Whoever has written to the store may have it read before the next request.
+async fn refresh_store(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    if let Some(refusal) = refuse_pages(&headers) {
+        return refusal;
+    }
+    let snapshot = admin.snapshot.load_full();
+    match snapshot.revoker.catch_up().await {
+        Ok(()) => told(StatusCode::OK, "What the store says of revocations and roles is in force."),
+        Err(error) => told(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+    }
 }
 
 fn json_answer(status: StatusCode, body: &Value) -> Response {

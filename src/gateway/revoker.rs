@@ -4,10 +4,10 @@
 //! 1. A revocation is in force in this process first, and then kept in the store. If that fails it is in force all the
 //!    same, whoever asked is told that it is not kept yet, and it is tried again every two seconds, until it is kept or
 //!    over.
-//! 2. What the store has, revocations and granted roles, is loaded before the first request: without it a revoked token would be let in, so a gateway
-//!    whose store cannot be read does not start.
-//! 3. Afterwards the store is asked every two seconds what is new. While it cannot be, tokens are verified with what is
-//!    known.
+//! 2. What the store has, revocations and granted roles, is loaded before the first request: without it a revoked token
+//!    would be let in, so a gateway whose store cannot be read does not start.
+//! 3. Afterwards the store is asked what is new every two seconds, and when somebody says that there is something. While
+//!    it cannot be, tokens are verified with what is known.
 //! 4. If another store is found than before (an old copy was put back), it is given what it does not have.
 
 use std::{
@@ -50,10 +50,10 @@ pub struct Revoker {
     waiting: Arc<AtomicUsize>,
 }
 
-/// A revocation to keep, and where to say how that went.
-struct Order {
-    revocation: Revocation,
-    outcome: oneshot::Sender<Result<Kept, StoreError>>,
+/// What to do, and where to say how that went.
+enum Order {
+    Keep { revocation: Revocation, outcome: oneshot::Sender<Result<Kept, StoreError>> },
+    CatchUp { outcome: oneshot::Sender<Result<(), StoreError>> },
 }
 
 /// How long a revocation that was taken is in force.
@@ -111,10 +111,24 @@ impl Revoker {
         self.revocations.extend([revocation.clone()]);
         let Some(keeper) = &self.keeper else { return Ok(Kept::InMemory) };
         let (outcome, kept) = oneshot::channel();
-        keeper.try_send(Order { revocation, outcome }).map_err(|_| too_many())?;
+        keeper.try_send(Order::Keep { revocation, outcome }).map_err(|_| too_many())?;
         match timeout(PATIENCE, kept).await {
             Ok(kept) => kept.unwrap_or_else(|_| Err("its thread has ended".into())),
             Err(_) => Ok(Kept::NotYet("the store does not answer in time".to_owned())),
+        }
+    }
+
+    /// Asks the store now what is new: what it has is in force when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or does not answer in time. It is asked again all the same.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
+        let Some(keeper) = &self.keeper else { return Ok(()) };
+        let (outcome, caught_up) = oneshot::channel();
+        keeper.try_send(Order::CatchUp { outcome }).map_err(|_| too_many())?;
+        match timeout(PATIENCE, caught_up).await {
+            Ok(caught_up) => caught_up.unwrap_or_else(|_| Err("its thread has ended".into())),
+            Err(_) => Err("it does not answer in time".into()),
         }
     }
 
@@ -158,15 +172,20 @@ impl Keeper {
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Order { revocation, outcome }) => {
+                    Some(Order::Keep { revocation, outcome }) => {
                         // Who does not wait any more has been told that it is not kept yet.
                         let _ = outcome.send(self.keep(revocation).await);
+                    }
+                    Some(Order::CatchUp { outcome }) => {
+                        let caught_up = self.catch_up().await;
+                        self.report(&caught_up);
+                        let _ = outcome.send(caught_up);
                     }
                     None => return,
                 },
                 _ = ticks.tick() => {
                     let caught_up = self.catch_up().await;
-                    self.report(caught_up);
+                    self.report(&caught_up);
                 }
             }
         }
@@ -231,9 +250,9 @@ impl Keeper {
     }
 
     /// Says once that the store fails, and once that it is back.
-    fn report(&mut self, caught_up: Result<(), StoreError>) {
+    fn report(&mut self, caught_up: &Result<(), StoreError>) {
         match caught_up {
-            Err(ref error) if !self.failing => {
+            Err(error) if !self.failing => {
                 tracing::error!(%error, "what others revoke and grant is not known until it is back");
             }
             Ok(()) if self.failing => tracing::info!("the store is back"),

@@ -3,7 +3,10 @@
 use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use bearergate::{
-    authn::revocation::{Revocation, RevocationStore, Target},
+    authn::{
+        revocation::{Revocation, RevocationStore, Target},
+        role_grants::{GrantStore, RoleGrant},
+    },
     clock::{Clock, Timestamp},
     gateway::{PrepareError, prepare},
     store::{Location, Store},
@@ -80,6 +83,29 @@ fn a_revoked_token_is_refused_from_the_next_request_on_and_nobody_elses() {
     let metrics = gateway.admin().get("/metrics").text();
     assert!(metrics.contains("bearergate_revocations 3\n"));
     assert!(metrics.contains("bearergate_invalid_tokens_total{cause=\"revoked\"} 7\n"), "{metrics}");
+}
+
+#[test]
+fn what_others_have_written_counts_from_the_next_request_on_once_the_gateway_is_told() {
+    let (upstream, folder) = (Upstream::ok(), tempfile::tempdir().unwrap());
+    let (gateway, _clock) = deploy(&format!("{}permissions = ['READ']", kept()), folder.path(), upstream.address);
+    let mut client = gateway.connect();
+    let token = token_with(json!({ "sub": "alice" }));
+    assert_eq!(status(&mut client, &token), 403);
+    let store = Store::open(&Location::Sqlite(folder.path().join("state.db"))).unwrap();
+    let grant = RoleGrant { issuer: "main".to_owned(), subject: "alice".to_owned(), role: "READ".to_owned() };
+    let mut refresh = |expected: u16| {
+        let head = "POST /store/refresh HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n";
+        let told = gateway.admin().send(format!("{head}Content-Type: application/json\r\n\r\n{{}}")).response();
+        assert_eq!((told.status, status(&mut client, &token)), (200, expected), "{}", told.text());
+        assert_eq!(gateway.admin().send(format!("{head}\r\n{{}}")).response().status, 415);
+    };
+    let writing = (store.clone(), grant.clone());
+    assert!(store.wait_for(async move { writing.0.grant(&writing.1).await }).unwrap());
+    refresh(200);
+    let writing = (store.clone(), grant);
+    assert!(store.wait_for(async move { writing.0.withdraw(&writing.1).await }).unwrap());
+    refresh(403);
 }
 
 #[test]
