@@ -1,6 +1,5 @@
 //! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys`, `/report`, `/explain`, `/revocations` and
-//! `/store/refresh`,
-//! for those who run the gateway.
+//! `/store/refresh`, for those who run the gateway.
 //!
 //! It has a thread and a runtime of its own, so that looking doesn't disturb, and so that it still answers when every
 //! worker is busy. `POST /revocations` revokes, nothing else changes anything. It asks nobody who they are, so a `POST`
