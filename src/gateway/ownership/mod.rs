@@ -4,7 +4,7 @@
 //!    query's by the database, a call's by the API. At most 64 of an ownership are under way at once.
 //! 2. Each has its time (`timeout`, two seconds unless set), waiting for its turn included. What fails or comes too late is
 //!    no answer, and the request is refused with 503.
-//! 3. What a request changes is kept before its answer goes on ([`settle`], [`learning`], [`ledger`]).
+//! 3. What a request changes is kept before its answer goes on (`settle`, `learning`, `ledger`).
 //!
 //! The thread ends with the [`Ownerships`] and the policy that asks.
 
