@@ -157,19 +157,29 @@ impl<K: Eq + Hash, V> Question<K, V> {
 
     /// Answers all who wait.
     pub fn answer(self, answer: V) {
-        self.flight.end(Some(answer));
+        self.end(Some(answer));
+    }
+
+    fn end(&self, outcome: Option<V>) {
+        // Closed before anybody is woken: who asks again after the answer is not given the same one again.
+        lock(&self.shared.state).open.remove(&self.key);
+        self.flight.end(outcome);
     }
 }
 
 impl<K: Eq + Hash, V> Drop for Question<K, V> {
     fn drop(&mut self) {
-        // Closed before anybody is woken: who asks again after this is not given the old answer.
-        lock(&self.shared.state).open.remove(&self.key);
-        self.flight.end(None);
+        if !self.flight.is_ended() {
+            self.end(None);
+        }
     }
 }
 
 impl<V> Flight<V> {
+    fn is_ended(&self) -> bool {
+        lock(&self.state).outcome.is_some()
+    }
+
     /// The first outcome counts.
     fn end(&self, outcome: Option<V>) {
         let waiting = {
@@ -305,6 +315,28 @@ mod tests {
         let mut third = flights.ask(&"a").unwrap();
         assert!(waits(&mut third), "the old answer is given to nobody new");
         assert_eq!(*taken(&questions).key(), "a");
+    }
+
+    /// Asks again at the very moment when it is woken.
+    struct AsksAgain(SingleFlight<u8, u8>, Mutex<Option<Awaited<u8>>>);
+
+    impl std::task::Wake for AsksAgain {
+        fn wake(self: Arc<Self>) {
+            *lock(&self.1) = self.0.ask(&1);
+        }
+    }
+
+    #[test]
+    fn who_asks_again_when_woken_asks_anew() {
+        let (flights, questions) = SingleFlight::new(8);
+        let mut awaited = flights.ask(&1).unwrap();
+        let asks_again = Arc::new(AsksAgain(flights, Mutex::new(None)));
+        let waker = Waker::from(Arc::clone(&asks_again));
+        assert!(Pin::new(&mut awaited).poll(&mut Context::from_waker(&waker)).is_pending());
+        taken(&questions).answer(7);
+        let again = lock(&asks_again.1).take().unwrap();
+        assert_eq!((awaited.answer(), again.answer()), (Some(7), None));
+        assert_eq!(*taken(&questions).key(), 1, "and it is not closed with the old one");
     }
 
     #[test]
