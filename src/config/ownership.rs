@@ -181,20 +181,22 @@ fn query(mut query: Reader<'_>) -> Option<OwnerSource> {
         query.missing("database", help);
     }
     let location = store::read(&mut query, "database");
-    let dialect = match location {
-        Some(Location::Postgres(_)) => SqlDialect::Postgres,
-        Some(Location::Sqlite(_)) | None => SqlDialect::Sqlite,
-    };
+    // Which dialect it is, the database tells.
+    let dialect = location.as_ref().map(|location| match location {
+        Location::Postgres(_) => SqlDialect::Postgres,
+        Location::Sqlite(_) => SqlDialect::Sqlite,
+    });
     if query.entry("sql").is_none() {
         query.missing("sql", "`sql = \"SELECT 1 FROM plants WHERE uuid = $resource AND owner = $subject\"`");
     }
     let sql = query.read("sql", |node| {
         let text = node.string().ok_or_else(|| Mistake::kind("a string", node))?;
-        OwnerSql::parse(text, dialect).map_err(|error| Mistake::new(error.to_string()))
+        let sql = dialect.map(|dialect| OwnerSql::parse(text, dialect)).transpose();
+        sql.map_err(|error| Mistake::new(error.to_string()))
     });
     let timeout = query.read_or("timeout", DEFAULT_TIMEOUT, |node| duration(node, TIMEOUTS));
     query.finish();
-    Some(OwnerSource::Query { query: OwnerQuery { location: location?, sql: sql?.value }, timeout })
+    Some(OwnerSource::Query { query: OwnerQuery { location: location?, sql: sql?.value? }, timeout })
 }
 
 fn call(mut call: Reader<'_>, ownership: &mut Reader<'_>) -> Option<OwnerSource> {

@@ -59,7 +59,12 @@ pub(super) fn read(
         })
         .collect();
     if let Err(errors) = Routes::build(specs.clone(), ownerships, &mut Vocabulary::default()) {
-        errors.into_iter().for_each(|error| report(&error, &routes, context));
+        // Of an ownership that is wrong it has been said what is wrong.
+        let is_new = |error: &RouteError| match error {
+            RouteError::UnknownOwnership { ownership, .. } => !names.ownerships.contains(&ownership.as_str()),
+            RouteError::Tie { .. } | RouteError::VariableMissing { .. } => true,
+        };
+        errors.iter().filter(|error| is_new(error)).for_each(|error| report(error, &routes, context));
     }
     specs
 }

@@ -168,3 +168,15 @@ fn a_mode_that_means_nothing_is_a_mistake() {
                    [[route]]\nmatch = 'GET /a'\nupstream = 'other'\n";
     assert!(mistakes(nowhere).contains("where requests go that no route covers"), "{}", mistakes(nowhere));
 }
+
+#[test]
+fn what_is_wrong_with_an_ownership_is_said_once_and_not_of_each_of_its_routes() {
+    let text = with("[[route]]\nmatch = 'GET /a/{id}'\nowner = 'lost'").replace(
+        "ownership.plant =",
+        "ownership.lost = { variable = 'id', query = { database = { env = 'NO_SUCH' }, \
+         sql = 'SELECT $resource::uuid = $subject' } }\nownership.plant =",
+    );
+    let mistakes = mistakes(&text);
+    assert_eq!(mistakes.matches("error:").count(), 1, "{mistakes}");
+    assert!(mistakes.contains("the environment variable `NO_SUCH` is not set"), "{mistakes}");
+}
