@@ -164,6 +164,12 @@ fn accepted(principal: &Principal, config: &Config, now: Timestamp) -> String {
         "{GOOD}The gateway accepts this token{GOOD:#}: it is {subject}'s, from issuer `{}`{left}.\n",
         principal.issuer()
     );
+    let internal = config.identity_headers.resign.as_ref().is_some_and(|resign| resign.issuer == principal.issuer());
+    if internal {
+        text.push_str(
+            "  It is one that the gateway makes for the upstream: only routes whose `issuers` name it take it\n",
+        );
+    }
     let granted = permissions(config).filter(|name| principal.has_permission(name)).collect::<Vec<_>>();
     let asked = permissions(config).count();
     if asked > 0 {

@@ -185,6 +185,21 @@ fn the_report_says_what_the_gateway_answers() {
 }
 
 #[test]
+fn a_token_that_is_for_the_upstream_is_said_to_be_so() {
+    let folder = Folder::with(&format!(
+        "{LISTEN}\n[issuer.main]\nissuer = \"main\"\nsigning_keys = \"keys\"\n\
+         [issuer.internal]\nissuer = \"internal\"\nsigning_keys = \"internal\"\n\
+         [identity_headers]\nresign = {{ issuer = \"internal\" }}\n"
+    ));
+    for (issuer, internal) in [("main", false), ("internal", true)] {
+        let token = folder.mint(&["--issuer", issuer]);
+        let told = folder.run(&["token", "inspect", &token]).stdout;
+        assert!(told.contains("The gateway accepts this token"), "{told}");
+        assert_eq!(told.contains("only routes whose `issuers` name it take it"), internal, "{told}");
+    }
+}
+
+#[test]
 fn inspecting_before_the_first_start_makes_no_key() {
     let folder = Folder::with_preset("hungry-machines");
     let token = Folder::with_preset("hungry-machines").mint(&[]);
