@@ -1,0 +1,153 @@
+//! Computes password hashes, a bounded number at once.
+//!
+//! 1. `permits` hashes and `line` more may be under way. Whoever comes then is told [`Unhashed::Busy`] at once.
+//! 2. Of those, `permits` compute, each on a blocking thread of the runtime that asked; the others wait, in their order.
+//! 3. A waiting future that is dropped leaves the line. Computing cannot be broken off: its permit is free when the thread
+//!    is done, whether or not anybody still wants the answer. So the memory is that of `permits` hashes, whatever clients do:
+//!    19 MiB each, up to 256 MiB while an imported hash asks for as much.
+
+use std::{
+    fmt,
+    num::NonZeroU16,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use aws_lc_rs::rand::SecureRandom;
+use tokio::{sync::Semaphore, task};
+
+use super::{Password, PasswordHash, Verdict};
+
+/// What a hasher that is busy asks for. A full line of 64 is gone in less, unless imported hashes are among it.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How many passwords are hashed at once, and how many wait. The default: one a core, and 64.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HasherLimits {
+    /// How many hashes are computed at once.
+    pub permits: NonZeroU16,
+    /// How many more wait for their turn.
+    pub line: u16,
+}
+
+/// Why there is no answer about a password. None of these is the client's fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unhashed {
+    /// As many passwords as may wait are waiting.
+    #[error("too many passwords wait to be hashed")]
+    Busy {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// The memory for the hash could not be allocated.
+    #[error("there is no memory to hash a password in")]
+    NoMemory,
+    /// There is no salt without randomness.
+    #[error("there is no randomness to salt a password with")]
+    NoRandomness,
+    /// The runtime is shutting down.
+    #[error("hashing a password was broken off")]
+    Interrupted,
+}
+
+/// Computes password hashes. Clones share the permits, the line and the count.
+#[derive(Clone)]
+pub struct Hasher(Arc<Shared>);
+
+struct Shared {
+    /// One for each that computes or waits.
+    places: Arc<Semaphore>,
+    /// One for each that computes.
+    permits: Arc<Semaphore>,
+    /// What the password of nobody is compared with.
+    nobody: Arc<PasswordHash>,
+    random: Arc<dyn SecureRandom + Send + Sync>,
+    computed: Arc<AtomicU64>,
+}
+
+impl Hasher {
+    /// A hasher with these limits. Salts come from `random`.
+    ///
+    /// # Errors
+    /// [`Unhashed::NoRandomness`].
+    pub fn new(limits: HasherLimits, random: impl SecureRandom + Send + Sync + 'static) -> Result<Self, Unhashed> {
+        let permits = usize::from(limits.permits.get());
+        Ok(Self(Arc::new(Shared {
+            places: Arc::new(Semaphore::new(permits + usize::from(limits.line))),
+            permits: Arc::new(Semaphore::new(permits)),
+            nobody: Arc::new(PasswordHash::of_nobody(&random)?),
+            random: Arc::new(random),
+            computed: Arc::default(),
+        })))
+    }
+
+    /// A new hash of `password`, to be kept. Call [`PasswordPolicy::check`](super::PasswordPolicy::check) before.
+    ///
+    /// # Errors
+    /// An [`Unhashed`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn hash(&self, password: &Password) -> Result<PasswordHash, Unhashed> {
+        let (password, random) = (password.clone(), self.0.random.clone());
+        self.compute(move || PasswordHash::new(&password, &*random)).await?
+    }
+
+    /// Whether `password` is the one of `hash`: what is kept of the user's password, or `None` if there is no such user. Then
+    /// and for an unusable hash a new hash's work is done for [`Verdict::Wrong`].
+    ///
+    /// # Errors
+    /// An [`Unhashed`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn verify(&self, password: &Password, hash: Option<&PasswordHash>) -> Result<Verdict, Unhashed> {
+        let password = password.clone();
+        let Some(hash) = hash.filter(|hash| !hash.is_unusable()).cloned() else {
+            let nobody = self.0.nobody.clone();
+            return self.compute(move || nobody.verify(&password)).await?.map(|_| Verdict::Wrong);
+        };
+        self.compute(move || hash.verify(&password)).await?
+    }
+
+    /// How many hashes have been computed so far.
+    #[must_use]
+    pub fn computed(&self) -> u64 {
+        self.0.computed.load(Ordering::Relaxed)
+    }
+
+    /// Does `work` when there is a permit for it, on a thread where it may block.
+    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unhashed> {
+        let busy = Unhashed::Busy { retry_after: RETRY_AFTER };
+        let place = self.0.places.clone().try_acquire_owned().map_err(|_| busy)?;
+        let permit = self.0.permits.clone().acquire_owned().await.map_err(|_| Unhashed::Interrupted)?;
+        let computed = self.0.computed.clone();
+        let working = task::spawn_blocking(move || {
+            let done = work();
+            computed.fetch_add(1, Ordering::Relaxed);
+            drop((permit, place));
+            done
+        });
+        working.await.map_err(|_| Unhashed::Interrupted)
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Hasher").field("computed", &self.computed()).finish_non_exhaustive()
+    }
+}
+
+impl Default for HasherLimits {
+    fn default() -> Self {
+        let cores = thread::available_parallelism().ok().and_then(|cores| cores.try_into().ok());
+        Self { permits: cores.unwrap_or(NonZeroU16::MIN), line: 64 }
+    }
+}
+
+#[cfg(test)]
+mod tests;
