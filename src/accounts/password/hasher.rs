@@ -20,7 +20,7 @@ use std::{
 use aws_lc_rs::rand::SecureRandom;
 use tokio::{sync::Semaphore, task};
 
-use super::{Password, PasswordHash, Verdict};
+use super::{Password, PasswordHash, PasswordPolicy, UnacceptablePassword, Verdict};
 
 /// What a hasher that is busy asks for. A full line of 64 is gone in less, unless imported hashes are among it.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -54,6 +54,17 @@ pub enum Unhashed {
     Interrupted,
 }
 
+/// Why there is no hash of a new password.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NewPasswordError {
+    /// It may not become a password.
+    #[error(transparent)]
+    Unacceptable(#[from] UnacceptablePassword),
+    /// It could not be hashed.
+    #[error(transparent)]
+    Unhashed(#[from] Unhashed),
+}
+
 /// Computes password hashes. Clones share the permits, the line and the count.
 #[derive(Clone)]
 pub struct Hasher(Arc<Shared>);
@@ -85,7 +96,31 @@ impl Hasher {
         })))
     }
 
-    /// A new hash of `password`, to be kept. Call [`PasswordPolicy::check`](super::PasswordPolicy::check) before.
+    /// A hash of a new `password`, if `policy` lets it become the password of a user of whom `known` is known: the e-mail
+    /// address, names.
+    ///
+    /// # Errors
+    /// A [`NewPasswordError`]. A length or a common password is refused without a place in the line.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn hash_new(
+        &self,
+        password: &Password,
+        policy: PasswordPolicy,
+        known: &[&str],
+    ) -> Result<PasswordHash, NewPasswordError> {
+        policy.check(password)?;
+        let (password, random) = (password.clone(), self.0.random.clone());
+        let known: Vec<String> = known.iter().map(|&known| known.to_owned()).collect();
+        let work = move || {
+            policy.check_score(&password, &known)?;
+            Ok(PasswordHash::new(&password, &*random)?)
+        };
+        self.compute(work).await?
+    }
+
+    /// A new hash of a password that is the user's already: after [`Verdict::Correct`] with `rehash`.
     ///
     /// # Errors
     /// An [`Unhashed`].

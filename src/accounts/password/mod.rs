@@ -1,7 +1,7 @@
 //! Passwords: what one may be, how it is kept, and how one is compared with what is kept.
 //!
 //! 1. A [`Password`] is what somebody typed, code point for code point: nothing is normalised, trimmed or cut off.
-//! 2. A new one has to pass the [`PasswordPolicy`], before any work is done for it.
+//! 2. A new one has to pass the [`PasswordPolicy`] before it is hashed.
 //! 3. The [`Hasher`] makes a [`PasswordHash`] of it: argon2id with 19 MiB, two passes and one lane (the OWASP Password
 //!    Storage Cheat Sheet's first choice), as a PHC string. Only so many hashes are computed at once, and only so many
 //!    wait for their turn; whoever comes then is told [`Unhashed::Busy`].
@@ -18,9 +18,8 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let hasher = Hasher::new(HasherLimits::default(), aws_lc_rs::rand::SystemRandom::new())?;
 //! let password = Password::from("correct horse battery".to_owned());
-//! PasswordPolicy::default().check(&password, &["ada@example.com"])?;
 //!
-//! let hash = hasher.hash(&password).await?;
+//! let hash = hasher.hash_new(&password, PasswordPolicy::default(), &["ada@example.com"]).await?;
 //! assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
 //!
 //! let imported = "pbkdf2_sha256$1000$sea$1E0x21pFSX8OvuJ6ScrN6Dee5TCqw9q5T5FVrI0g3ro=".parse()?;
@@ -41,7 +40,7 @@ use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
 
 pub use hash::{PasswordHash, UnacceptableHash, Verdict};
-pub use hasher::{Hasher, HasherLimits, Unhashed};
+pub use hasher::{Hasher, HasherLimits, NewPasswordError, Unhashed};
 pub use policy::{PasswordPolicy, PolicyMistake, UnacceptablePassword};
 
 /// A password as it was typed. `Debug` shows `[redacted]`, there is no comparison, clones share one piece of memory, and

@@ -56,6 +56,28 @@ async fn a_hash_is_verified_and_another_password_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_new_password_is_hashed_if_the_policy_accepts_it() {
+    let hasher = hasher(1, 0);
+    let policy = PasswordPolicy::new(8, 64, true, 3).unwrap();
+    let new = async |text: &'static str| hasher.hash_new(&password(text), policy, &["ada.lovelace@example.com"]).await;
+    let refused = async |text: &'static str| match new(text).await.unwrap_err() {
+        NewPasswordError::Unacceptable(why) => why,
+        NewPasswordError::Unhashed(why) => panic!("{why}"),
+    };
+    assert_eq!(refused("short").await, UnacceptablePassword::TooShort { min: 8 });
+    assert_eq!(
+        refused("123456789-123456789-123456789-123456789-123456789-123456789-12345").await,
+        UnacceptablePassword::TooLong { max: 64 }
+    );
+    assert_eq!(refused("password").await, UnacceptablePassword::Common);
+    assert_eq!(hasher.computed(), 0);
+    assert!(matches!(refused("lovelace12").await, UnacceptablePassword::TooWeak { .. }));
+    let hash = new("marmot-tangent-9-viola").await.unwrap();
+    let verdict = hasher.verify(&password("marmot-tangent-9-viola"), Some(&hash)).await;
+    assert_eq!(verdict, Ok(Verdict::Correct { rehash: false }));
+}
+
+#[tokio::test]
 async fn an_unknown_user_and_an_unusable_hash_cost_one_hash_with_the_parameters_of_new_ones() {
     let hasher = hasher(1, 0);
     assert!(!hasher.0.nobody.needs_rehash() && !hasher.0.nobody.is_unusable());
