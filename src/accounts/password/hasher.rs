@@ -1,24 +1,29 @@
 //! Computes password hashes, a bounded number at once.
 //!
 //! 1. `permits` hashes and `line` more may be under way. Whoever comes then is told [`Unhashed::Busy`] at once.
-//! 2. Of those, `permits` compute, each on a blocking thread of the runtime that asked; the others wait, in their order.
+//! 2. Of those, `permits` compute, each on a thread that does nothing else; the others wait, in their order.
 //! 3. A waiting future that is dropped leaves the line. Computing cannot be broken off: its permit is free when the thread
 //!    is done, whether or not anybody still wants the answer. So the memory is that of `permits` hashes, whatever clients do:
 //!    19 MiB each, up to 256 MiB while an imported hash asks for as much.
+//!
+//! The threads are always the same, and each keeps the 19 MiB: an allocator that gets such pieces back from one thread after
+//! the other was seen to keep twenty of them.
 
 use std::{
     fmt,
     num::NonZeroU16,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
+        mpsc,
     },
     thread,
     time::Duration,
 };
 
 use aws_lc_rs::rand::SecureRandom;
-use tokio::{sync::Semaphore, task};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{Password, PasswordHash, PasswordPolicy, UnacceptablePassword, Verdict};
 
@@ -49,7 +54,10 @@ pub enum Unhashed {
     /// There is no salt without randomness.
     #[error("there is no randomness to salt a password with")]
     NoRandomness,
-    /// The runtime is shutting down.
+    /// No thread could be started to compute on: only from [`Hasher::new`].
+    #[error("no thread can be started to hash passwords")]
+    NoThread,
+    /// Computing it ended in a fault of the program.
     #[error("hashing a password was broken off")]
     Interrupted,
 }
@@ -69,11 +77,15 @@ pub enum NewPasswordError {
 #[derive(Clone)]
 pub struct Hasher(Arc<Shared>);
 
+type Job = Box<dyn FnOnce() + Send>;
+
 struct Shared {
     /// One for each that computes or waits.
     places: Arc<Semaphore>,
     /// One for each that computes.
     permits: Arc<Semaphore>,
+    /// To the threads, which end when this does. Never holds more than there are permits.
+    jobs: mpsc::Sender<Job>,
     /// What the password of nobody is compared with.
     nobody: Arc<PasswordHash>,
     random: Arc<dyn SecureRandom + Send + Sync>,
@@ -81,15 +93,23 @@ struct Shared {
 }
 
 impl Hasher {
-    /// A hasher with these limits. Salts come from `random`.
+    /// A hasher with these limits, and its threads. Salts come from `random`.
     ///
     /// # Errors
-    /// [`Unhashed::NoRandomness`].
+    /// [`Unhashed::NoRandomness`], [`Unhashed::NoThread`].
     pub fn new(limits: HasherLimits, random: impl SecureRandom + Send + Sync + 'static) -> Result<Self, Unhashed> {
         let permits = usize::from(limits.permits.get());
+        let (jobs, queue) = mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..permits {
+            let queue = queue.clone();
+            let thread = thread::Builder::new().name("password".to_owned());
+            thread.spawn(move || work_off(&queue)).map_err(|_| Unhashed::NoThread)?;
+        }
         Ok(Self(Arc::new(Shared {
             places: Arc::new(Semaphore::new(permits + usize::from(limits.line))),
             permits: Arc::new(Semaphore::new(permits)),
+            jobs,
             nobody: Arc::new(PasswordHash::of_nobody(&random)?),
             random: Arc::new(random),
             computed: Arc::default(),
@@ -101,9 +121,6 @@ impl Hasher {
     ///
     /// # Errors
     /// A [`NewPasswordError`]. A length or a common password is refused without a place in the line.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
     pub async fn hash_new(
         &self,
         password: &Password,
@@ -124,9 +141,6 @@ impl Hasher {
     ///
     /// # Errors
     /// An [`Unhashed`].
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, Unhashed> {
         let (password, random) = (password.clone(), self.0.random.clone());
         self.compute(move || PasswordHash::new(&password, &*random)).await?
@@ -137,9 +151,6 @@ impl Hasher {
     ///
     /// # Errors
     /// An [`Unhashed`].
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
     pub async fn verify(&self, password: &Password, hash: Option<&PasswordHash>) -> Result<Verdict, Unhashed> {
         let password = password.clone();
         let Some(hash) = hash.filter(|hash| !hash.is_unusable()).cloned() else {
@@ -155,19 +166,32 @@ impl Hasher {
         self.0.computed.load(Ordering::Relaxed)
     }
 
-    /// Does `work` when there is a permit for it, on a thread where it may block.
+    /// Does `work` on one of the threads, when there is a permit for it.
     async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unhashed> {
         let busy = Unhashed::Busy { retry_after: RETRY_AFTER };
         let place = self.0.places.clone().try_acquire_owned().map_err(|_| busy)?;
         let permit = self.0.permits.clone().acquire_owned().await.map_err(|_| Unhashed::Interrupted)?;
         let computed = self.0.computed.clone();
-        let working = task::spawn_blocking(move || {
+        let (answer, answered) = oneshot::channel();
+        let job = move || {
             let done = work();
             computed.fetch_add(1, Ordering::Relaxed);
             drop((permit, place));
-            done
-        });
-        working.await.map_err(|_| Unhashed::Interrupted)
+            // Nobody may be waiting for it any more.
+            let _ = answer.send(done);
+        };
+        self.0.jobs.send(Box::new(job)).map_err(|_| Unhashed::Interrupted)?;
+        answered.await.map_err(|_| Unhashed::Interrupted)
+    }
+}
+
+/// What each thread does until there is no hasher any more.
+fn work_off(queue: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        // A job that panics drops its permit and its answer; its thread is needed for the next one.
+        let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }
 

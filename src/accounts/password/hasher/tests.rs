@@ -1,6 +1,7 @@
-use std::{sync::mpsc, task::Poll};
+use std::{cell::RefCell, collections::HashSet, task::Poll};
 
 use aws_lc_rs::rand::SystemRandom;
+use tokio::task;
 
 use super::*;
 
@@ -154,7 +155,7 @@ async fn a_dropped_future_keeps_its_permit_while_its_thread_works() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn never_more_compute_at_once_than_there_are_permits() {
+async fn never_more_compute_at_once_than_there_are_permits_nor_on_more_threads() {
     let hasher = hasher(2, 30);
     let (now, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let all = (0..32).map(|_| {
@@ -163,22 +164,38 @@ async fn never_more_compute_at_once_than_there_are_permits() {
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             thread::yield_now();
             now.fetch_sub(1, Ordering::SeqCst);
+            thread::current().id()
         };
         tokio::spawn(async move { hasher.compute(work).await })
     });
+    let mut threads = HashSet::new();
     for one in all.collect::<Vec<_>>() {
-        assert_eq!(one.await.unwrap(), Ok(()));
+        threads.insert(one.await.unwrap().unwrap());
     }
     assert!(most.load(Ordering::SeqCst) <= 2);
+    assert!(threads.len() <= 2);
     assert_eq!(hasher.computed(), 32);
 }
 
 #[tokio::test]
-async fn work_that_panics_gives_its_permit_back() {
+async fn work_that_panics_gives_its_permit_and_its_thread_back() {
     let hasher = hasher(1, 0);
-    let panics: Result<(), _> = hasher.compute(|| panic!("on purpose")).await;
-    assert_eq!(panics, Err(Unhashed::Interrupted));
+    for _ in 0..3 {
+        let panics: Result<(), _> = hasher.compute(|| panic!("on purpose")).await;
+        assert_eq!(panics, Err(Unhashed::Interrupted));
+    }
     assert_eq!(hasher.compute(|| ()).await, Ok(()));
+}
+
+#[tokio::test]
+async fn the_threads_end_with_the_hasher() {
+    thread_local!(static KEPT_BY_THREAD: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) });
+    let hasher = hasher(1, 0);
+    let (kept, end) = mpsc::channel();
+    hasher.compute(move || KEPT_BY_THREAD.set(Some(kept))).await.unwrap();
+    assert_eq!(end.try_recv(), Err(mpsc::TryRecvError::Empty));
+    drop(hasher);
+    assert!(end.recv().is_err());
 }
 
 #[test]

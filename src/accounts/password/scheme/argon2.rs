@@ -4,7 +4,9 @@
 //! 256 MiB; more than 4 GiB written in all passes together. Without `v=`, it is version 16, as it was before there were
 //! others.
 
-use ::argon2::{Algorithm, Params, Version};
+use std::cell::RefCell;
+
+use ::argon2::{Algorithm, Block, Params, Version};
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand::SecureRandom};
 use base64_simd::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
@@ -21,7 +23,16 @@ const OUTPUT_LENGTH: usize = 32;
 /// Of imported ones: a few seconds of one core.
 const MOST_WORK_KIB: u64 = 4 * 1024 * 1024;
 
+/// How much of its memory a thread keeps: what a new hash takes, in KiB.
+const KEPT_BLOCKS: usize = 19 * 1024;
+
 const NAME: &str = "argon2";
+
+thread_local! {
+    /// What hashes are computed in. It stays with the thread: allocators that get pieces of this size back from several
+    /// threads keep many times of it.
+    static MEMORY: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+}
 
 #[derive(Clone)]
 pub(in super::super) struct Argon2 {
@@ -46,7 +57,7 @@ impl Argon2 {
         let mut salt = vec![0; SALT_LENGTH];
         let mut output = vec![0; OUTPUT_LENGTH];
         random.fill(&mut salt).and_then(|()| random.fill(&mut output)).map_err(|_| Unhashed::NoRandomness)?;
-        let costs = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| Unhashed::NoMemory)?;
+        let costs = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| Unhashed::Interrupted)?;
         Ok(Self { algorithm: Algorithm::Argon2id, version: Version::V0x13, costs, salt, output })
     }
 
@@ -107,12 +118,20 @@ impl Argon2 {
     }
 
     fn compute(&self, password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unhashed> {
-        let mut output = Zeroizing::new(vec![0; self.output.len()]);
-        // All lengths have been checked: what can fail is the allocation.
-        ::argon2::Argon2::new(self.algorithm, self.version, self.costs.clone())
-            .hash_password_into(password, &self.salt, &mut output)
-            .map_err(|_| Unhashed::NoMemory)?;
-        Ok(output)
+        MEMORY.with_borrow_mut(|memory| {
+            let blocks = self.costs.block_count();
+            memory.try_reserve_exact(blocks.saturating_sub(memory.len())).map_err(|_| Unhashed::NoMemory)?;
+            memory.resize(blocks.max(memory.len()), Block::new());
+            let mut output = Zeroizing::new(vec![0; self.output.len()]);
+            let computed = ::argon2::Argon2::new(self.algorithm, self.version, self.costs.clone())
+                .hash_password_into_with_memory(password, &self.salt, &mut output, memory.as_mut_slice());
+            // With few passes some of it is no slower to guess from than a plain digest of the password.
+            memory[..blocks].fill(Block::new());
+            memory.truncate(KEPT_BLOCKS);
+            memory.shrink_to(KEPT_BLOCKS);
+            // All lengths have been checked, when the hash was read.
+            computed.map(|()| output).map_err(|_| Unhashed::Interrupted)
+        })
     }
 }
 
