@@ -211,7 +211,7 @@ mod tests {
         let long = [
             format!("{}@example.com", "a".repeat(65)),
             format!("a@{}.com", "b".repeat(300)),
-            format!("a@{}com", "é.".repeat(80)),
+            format!("{}@{}com", "a".repeat(40), "é.".repeat(28)),
         ];
         for text in long {
             assert_eq!(Email::parse(&text).map(drop), Err(TooLong), "{text}");
@@ -263,8 +263,9 @@ mod tests {
             domain in "[a-zA-Zäöéßω]{1,8}\\.[a-z]{2,4}",
         ) {
             if let Ok(email) = Email::parse(&format!("{local}@{domain}")) {
-                prop_assert_eq!(&Email::parse(email.as_str()).unwrap(), &email);
-                prop_assert_eq!(Email::parse(email.as_str()).unwrap().as_str(), email.as_str());
+                let shown = Email::parse(email.as_str());
+                prop_assert_eq!(shown.as_ref(), Ok(&email));
+                prop_assert_eq!(shown.as_ref().map(Email::as_str), Ok(email.as_str()));
                 let compared = Email::parse(email.compared());
                 prop_assert_eq!(compared.as_ref().map(Email::compared), Ok(email.compared()));
             }

@@ -27,3 +27,6 @@ impl Deref for Scratch {
 }
 
 crate::store::suite!(Scratch::new(), #[cfg(feature = "sqlite")]);
+
+#[cfg(feature = "accounts")]
+crate::store::accounts::suite!(Scratch::new(), #[cfg(feature = "sqlite")]);
