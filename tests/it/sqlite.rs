@@ -30,3 +30,6 @@ crate::store::suite!(Scratch::new(), #[cfg(feature = "sqlite")]);
 
 #[cfg(feature = "accounts")]
 crate::store::accounts::suite!(Scratch::new(), #[cfg(feature = "sqlite")]);
+
+#[cfg(all(feature = "accounts", feature = "sqlite"))]
+mod faults;

@@ -25,10 +25,10 @@ use super::{
     runtime,
 };
 
-const INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a client gets: the token that it uses from now on.
-async fn refresh(store: &Store, parent: &Token, now: Timestamp) -> Result<Token, Refreshed> {
+pub(crate) async fn refresh(store: &Store, parent: &Token, now: Timestamp) -> Result<Token, Refreshed> {
     let child = token();
     let rotation = Some(parent.rotation(&child, INTERVAL));
     let presented = Presented { token: parent.hash(), idle: LIFE.idle, rotation };
