@@ -27,7 +27,7 @@ pub trait AccountStore: UserStore + SessionStore + OneTimeStore + OutboxStore + 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Creation {
     /// It is there.
-    Created(User),
+    Created(Box<User>),
     /// Another one has its address.
     EmailTaken,
     /// Another one has its number.
@@ -38,7 +38,7 @@ pub enum Creation {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
     /// The user as it is now, and the sessions that ended with the change.
-    Updated(User, Vec<Uuid>),
+    Updated(Box<User>, Vec<Uuid>),
     /// Another user has the new address.
     EmailTaken,
     /// There is no such user.

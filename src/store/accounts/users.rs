@@ -39,7 +39,7 @@ macro_rules! implement {
                         transaction.commit().await?;
                         let NewUser { id, email, joined, confirmed, disabled, attributes, password, .. } = user;
                         let (number, credential_version) = (rows::unsigned(number), 1);
-                        Ok(Creation::Created(User {
+                        Ok(Creation::Created(Box::new(User {
                             id,
                             number,
                             email,
@@ -49,7 +49,7 @@ macro_rules! implement {
                             attributes,
                             password,
                             credential_version,
-                        }))
+                        })))
                     })
                 }
 
@@ -120,7 +120,7 @@ macro_rules! implement {
                         }
                         Self::write_aside(&mut transaction, Some(id), &aside, now).await?;
                         transaction.commit().await?;
-                        Ok(Update::Updated(user, ended))
+                        Ok(Update::Updated(Box::new(user), ended))
                     })
                 }
 
