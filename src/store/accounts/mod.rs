@@ -6,12 +6,17 @@
 //! writer is alone anyway.
 
 mod delegate;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) mod outbox;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) mod rows;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) mod sessions;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) mod users;
 
 /// `$database` as for [`super::database::implement`]; `$connection` is its driver's.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 macro_rules! implement {
     ($database:ty, $connection:ty) => {
         $crate::store::accounts::users::implement!($database, $connection);
@@ -40,4 +45,5 @@ macro_rules! implement {
     };
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) use implement;
