@@ -35,7 +35,7 @@
 //! | Feature | Adds | Default |
 //! |---|---|---|
 //! | `gateway` | the binary: configuration, proxy, admin listener, command line | yes |
-//! | `accounts` | the gateway's own users: passwords (with `gateway`) | yes |
+//! | `accounts` | the gateway's own users: passwords, addresses, sessions (with `gateway`) | yes |
 //! | `jwks` | keys that are fetched, and issuers that are asked: [`authn::remote`] (in `gateway`) | yes |
 //! | `sqlite`, `postgres` | revocations that outlive the gateway, in a SQLite file or a PostgreSQL database | yes |
 //! | `axum` | [`authn::Principal`] as an argument of axum 0.8 handlers, [`rejection::Rejection`] as an answer | |

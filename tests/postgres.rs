@@ -46,6 +46,8 @@ fn server(order: &str) {
 }
 
 store::suite!(location(), #[ignore = "needs a PostgreSQL server"]);
+#[cfg(feature = "accounts")]
+store::accounts::suite!(location(), #[ignore = "needs a PostgreSQL server"]);
 
 #[test]
 #[ignore = "needs a PostgreSQL server"]

@@ -1,5 +1,21 @@
 //! The gateway's own users, for an API that has no login of its own.
 //!
+//! - [`email`]: an address as it is shown and as it is compared.
+//! - [`model`]: a user, and what happens to one beside what was asked for: mail and the audit trail.
 //! - [`password`]: what a password may be, how it is kept, and how one is compared with what is kept.
+//! - [`session`]: refresh tokens, their rotation, and what a token means that comes a second time.
+//! - [`store`]: what a store of users promises.
 
+pub mod email;
+pub mod model;
 pub mod password;
+pub mod session;
+pub mod store;
+mod uuid;
+
+pub use self::uuid::{NoUuid, Uuid};
+
+/// The operating system gave no random bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there are no random bytes to be had")]
+pub struct NoRandomness;

@@ -15,6 +15,10 @@ pub(super) trait Database: RevocationStore + OwnershipStore + GrantStore {
     /// A page of what is owned.
     fn owned<'a>(&'a self, page: &'a Page) -> StoreFuture<'a, Vec<OwnershipRecord>>;
 
+    /// What accounts keep.
+    #[cfg(feature = "accounts")]
+    fn accounts(&self) -> &dyn crate::accounts::store::AccountStore;
+
     /// Lets go of it: nothing of it is under way any more.
     fn close(&self) -> StoreFuture<'_, ()>;
 }
@@ -34,6 +38,11 @@ macro_rules! implement {
                     let found: Vec<rows::OwnedRow> = owned.fetch_all(&self.pool().await?).await?;
                     Ok(found.into_iter().map(rows::record).collect())
                 })
+            }
+
+            #[cfg(feature = "accounts")]
+            fn accounts(&self) -> &dyn $crate::accounts::store::AccountStore {
+                self
             }
 
             fn close(&self) -> StoreFuture<'_, ()> {

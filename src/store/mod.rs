@@ -1,5 +1,5 @@
 //! What outlives the process, in a SQLite file or a PostgreSQL database: revocations, who owns what,
-//! and who has which roles.
+//! who has which roles, and accounts.
 //!
 //! 1. A store is opened, made if it is a file that is not there, and brought to the newest form (`migrations/`). Who
 //!    only looks makes and changes nothing.
@@ -10,6 +10,8 @@
 //!
 //! An open store has a thread and a runtime of its own: a request waits for it at most, and no worker works for it.
 
+#[cfg(feature = "accounts")]
+mod accounts;
 mod database;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -29,6 +29,8 @@ const BEGIN: &str = "BEGIN";
 pub(super) struct Postgres(PgPool);
 
 database::implement!(Postgres);
+#[cfg(feature = "accounts")]
+super::accounts::implement!(Postgres, sqlx::PgConnection);
 
 impl Postgres {
     pub(super) async fn open(url: &Secret, purpose: Purpose) -> Result<Self, StoreError> {

@@ -52,6 +52,8 @@ struct Opened {
 type FileId = (u64, u64);
 
 database::implement!(Sqlite);
+#[cfg(feature = "accounts")]
+super::accounts::implement!(Sqlite, sqlx::SqliteConnection);
 
 impl Sqlite {
     pub(super) async fn open(path: &Path, purpose: Purpose) -> Result<Self, StoreError> {

@@ -27,3 +27,9 @@ impl Deref for Scratch {
 }
 
 crate::store::suite!(Scratch::new(), #[cfg(feature = "sqlite")]);
+
+#[cfg(feature = "accounts")]
+crate::store::accounts::suite!(Scratch::new(), #[cfg(feature = "sqlite")]);
+
+#[cfg(all(feature = "accounts", feature = "sqlite"))]
+mod faults;

@@ -1,5 +1,10 @@
 //! What every store does, whichever database it is in.
 
+#[cfg(feature = "accounts")]
+pub(crate) mod accounts;
+#[cfg(feature = "accounts")]
+pub(crate) mod refreshes;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bearergate::{
