@@ -36,6 +36,8 @@ const MOST_WAITING_OWNERS: usize = 10_000;
 pub(super) struct Ledger {
     store: Arc<dyn OwnershipStore>,
     waiting: Mutex<VecDeque<Entry>>,
+    /// Held while a change is kept: one that fails has its place before the next one is tried.
+    order: tokio::sync::Mutex<()>,
 }
 
 /// What is to be kept.
@@ -74,7 +76,7 @@ impl Entry {
 
 impl Ledger {
     pub(super) fn new(store: Arc<dyn OwnershipStore>) -> Arc<Self> {
-        Arc::new(Self { store, waiting: Mutex::default() })
+        Arc::new(Self { store, waiting: Mutex::default(), order: tokio::sync::Mutex::default() })
     }
 
     /// Whether it is so: by the newest change that waits, else by the store.
@@ -88,6 +90,7 @@ impl Ledger {
 
     /// Keeps a change, and has it wait if that fails.
     pub(super) async fn keep(&self, entry: Entry) -> Kept {
+        let _order = self.order.lock().await;
         // Behind what waits, whatever it is: of two changes to a resource the later one has to win.
         if self.waiting().is_empty() {
             match self.store(&entry).await {
@@ -265,6 +268,40 @@ mod tests {
         assert_eq!(ledger.count(), 0);
         let kept = store.records.lock().unwrap().clone();
         assert_eq!(kept, HashSet::from([record("2", "alice"), record("3", "alice")]));
+    }
+
+    /// A store that takes its time to fail with an owner, and takes everything else.
+    struct Slow(tokio::sync::Notify);
+
+    impl OwnershipStore for Slow {
+        fn owns<'a>(&'a self, _: &'a OwnershipRecord) -> StoreFuture<'a, bool> {
+            Box::pin(async { Ok(false) })
+        }
+
+        fn learn<'a>(&'a self, _: &'a [OwnershipRecord]) -> StoreFuture<'a, u64> {
+            Box::pin(async {
+                self.0.notified().await;
+                Err("gone".into())
+            })
+        }
+
+        fn forget<'a>(&'a self, _: &'a str, _: &'a str) -> StoreFuture<'a, u64> {
+            Box::pin(async { Ok(1) })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_an_earlier_change_is_tried_does_not_overtake_it() {
+        let store = Arc::new(Slow(tokio::sync::Notify::new()));
+        let ledger = Ledger::new(store.clone());
+        let release = async {
+            tokio::task::yield_now().await;
+            store.0.notify_one();
+        };
+        let (learned, forgotten, ()) =
+            tokio::join!(ledger.keep(Entry::Learn(record("1", "alice"))), ledger.keep(forget("1")), release);
+        assert_eq!((learned, forgotten), (Kept::NotYet, Kept::NotYet));
+        assert!(!ledger.owns(&record("1", "alice")).await.unwrap(), "the later one counts");
     }
 
     #[tokio::test]
