@@ -43,7 +43,7 @@ pub use self::{
     passed::Passed,
     principal::Principal,
     renewal::{KeyStatus, Renewal, RenewalSettings, Renewer},
-    resign::{ResignSettings, Resigner},
+    resign::{CurrentKey, ResignSettings, Resigner},
     revocation::Revocations,
     role_grants::RoleGrants,
 };

@@ -41,9 +41,12 @@ pub struct ResignSettings {
 /// Mints the tokens.
 pub struct Resigner {
     settings: ResignSettings,
-    key: ArcSwap<SigningKey>,
+    key: CurrentKey,
     clock: Clock,
 }
+
+/// The key that signs now. Clones are the same one.
+pub type CurrentKey = Arc<ArcSwap<SigningKey>>;
 
 /// A token that was minted, as a header's value.
 pub(super) struct Minted {
@@ -61,10 +64,10 @@ impl Minted {
 }
 
 impl Resigner {
-    /// Signs with `key` until another [replaces](Self::replace_key) it.
+    /// Signs with `key`, whichever that is at the time.
     #[must_use]
-    pub fn new(settings: ResignSettings, key: SigningKey, clock: Clock) -> Self {
-        Self { settings, key: ArcSwap::from_pointee(key), clock }
+    pub const fn new(settings: ResignSettings, key: CurrentKey, clock: Clock) -> Self {
+        Self { settings, key, clock }
     }
 
     /// The name of the issuer in the configuration that tokens are signed for.
@@ -77,11 +80,6 @@ impl Resigner {
     #[must_use]
     pub const fn header(&self) -> &HeaderName {
         &self.settings.header
-    }
-
-    /// Signs with `key` from now on.
-    pub fn replace_key(&self, key: SigningKey) {
-        self.key.store(Arc::new(key));
     }
 
     /// The header's value for a request of `principal`'s.
@@ -125,26 +123,10 @@ impl Resigner {
                 path.set(&mut claims, value.to_json());
             }
         }
-        for required in &expectations.required_claims {
-            required.path.set(&mut claims, required.value.clone());
-        }
-        let audience = match expectations.audience.as_slice() {
-            [] => None,
-            [one] => Some(Value::from(one.as_str())),
-            several => Some(Value::from(several)),
-        };
-        let registered = [
-            ("iss", expectations.issuer.as_deref().map(Value::from)),
-            ("aud", audience),
-            ("sub", principal.subject().map(Value::from)),
-            ("iat", Some(now.as_secs().into())),
-            ("exp", Some(expires.as_secs().into())),
-        ];
         // Whatever was copied, these are the gateway's word.
-        for (name, value) in registered {
-            claims.remove(name);
-            claims.extend(value.map(|value| (name.to_owned(), value)));
-        }
+        expectations.meet(&mut claims, now, expires);
+        claims.remove("sub");
+        claims.extend(principal.subject().map(|subject| ("sub".to_owned(), Value::from(subject))));
         claims
     }
 }
@@ -181,7 +163,7 @@ mod tests {
             header: HeaderName::from_static("x-internal-token"),
         };
         change(&mut settings);
-        Resigner::new(settings, key(2), clock.clone())
+        Resigner::new(settings, Arc::new(ArcSwap::from_pointee(key(2))), clock.clone())
     }
 
     /// Who sends a token with these claims.
@@ -267,7 +249,7 @@ mod tests {
         };
         let principal = principal(&clock, Duration::ZERO, &until(3600));
         assert!(signed_by(&resigner.value(&principal).unwrap(), 2));
-        resigner.replace_key(key(3));
+        resigner.key.store(Arc::new(key(3)));
         clock.advance(LIFETIME);
         assert!(signed_by(&resigner.value(&principal).unwrap(), 3));
     }

@@ -173,6 +173,13 @@ impl Revocations {
         list
     }
 
+    /// Before when a token of this subject must have been issued to be revoked; `None`: none is for its subject.
+    #[must_use]
+    pub fn subject_before(&self, issuer: &str, subject: &str) -> Option<Timestamp> {
+        let lists = self.lists.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        lists.issuers.get(issuer)?.subjects.get(subject).map(|known| known.before)
+    }
+
     /// How many are held in memory. Those that are over are counted until they are forgotten.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -6,7 +6,7 @@ use super::{
     node::{Entry, Value},
     values::{shown, similar},
 };
-use crate::contract::{Dialect, DialectError, Problem};
+use crate::contract::{Dialect, Mistake, Problem};
 
 /// Reads the merged `[dialect]`; without one it is that of the RFCs.
 pub(super) fn read(entry: Option<&Entry>, context: &Context<'_>) -> Option<Dialect> {
@@ -25,11 +25,11 @@ pub(super) fn read(entry: Option<&Entry>, context: &Context<'_>) -> Option<Diale
     }
 }
 
-fn report(error: &DialectError, dialect: &Entry, context: &Context<'_>) {
-    let path: Vec<String> =
-        std::iter::once("dialect").chain(error.path.iter().map(String::as_str)).map(shown).collect();
-    let (key, value) = places(dialect, &error.path);
-    context.report(match &error.problem {
+/// Reports a mistake of the table `section`, with its place.
+pub(super) fn report(mistake: &Mistake, section: &Entry, context: &Context<'_>) {
+    let path: Vec<String> = mistake.path.iter().map(String::as_str).map(shown).collect();
+    let (key, value) = places(section, mistake.path.get(1..).unwrap_or_default());
+    context.report(match &mistake.problem {
         Problem::UnknownKey(known) => {
             let (name, parents) = path.split_last().map_or(("", &[][..]), |(name, parents)| (name.as_str(), parents));
             let message = format!("unknown key `{name}` in `{}`", parents.join("."));
@@ -43,10 +43,10 @@ fn report(error: &DialectError, dialect: &Entry, context: &Context<'_>) {
     });
 }
 
-/// Where the key and its value stand to which `path` leads, or the nearest that is written down.
-fn places(dialect: &Entry, path: &[String]) -> (Place, Place) {
-    let mut place = (dialect.place, dialect.place);
-    let mut node = &dialect.node;
+/// Where the key and its value stand to which `path` leads below `section`, or the nearest that is written down.
+fn places(section: &Entry, path: &[String]) -> (Place, Place) {
+    let mut place = (section.place, section.place);
+    let mut node = &section.node;
     for step in path {
         match &node.value {
             Value::Table(table) => {

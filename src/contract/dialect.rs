@@ -3,7 +3,13 @@
 use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use toml::{Table, Value};
 
-use super::{answer::Answer, challenge, preset};
+use super::{
+    answer::{Answer, Vocabulary},
+    challenge,
+    mistake::{Mistake, Mistakes, expect_text},
+    preset,
+    template::Meaning,
+};
 use crate::{authn::SchemeMatch, rejection::Reason};
 
 /// A token of another kind than an access token, where an API says so; otherwise it is an `invalid_token`.
@@ -19,61 +25,33 @@ const SETTINGS: [&str; 3] = ["scheme", "challenge", "challenge_error"];
 pub struct Dialect {
     scheme: SchemeMatch,
     /// In the order of [`Reason::ALL`].
-    answers: [Answer; Reason::ALL.len()],
-    wrong_token_type: Option<Answer>,
-    headers_too_large: Option<Answer>,
+    answers: [Answer<Variable>; Reason::ALL.len()],
+    wrong_token_type: Option<Answer<Variable>>,
+    headers_too_large: Option<Answer<Variable>>,
 }
 
-/// A mistake in `[dialect]`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("dialect.{}: {problem}", path.join("."))]
-pub struct DialectError {
-    /// The keys that lead to it, below `[dialect]`.
-    pub path: Vec<String>,
-    /// What is wrong there.
-    pub problem: Problem,
+/// A value that is only known when a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variable {
+    Path,
+    Timestamp,
+    RequestId,
+    Permission,
 }
 
-/// What is wrong in a dialect.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Problem {
-    /// A key that means nothing, and those that would.
-    #[error("unknown key; known are {}", .0.join(", "))]
-    UnknownKey(Vec<&'static str>),
-    /// A value that cannot be.
-    #[error("{0}")]
-    Value(String),
+/// What a refusal may say. `permission`: whether `$permission` means anything here.
+fn meaning(name: &str, permission: bool) -> Option<Meaning<Variable>> {
+    let variable = match name {
+        "path" => Variable::Path,
+        "timestamp" => Variable::Timestamp,
+        "request_id" => Variable::RequestId,
+        "permission" if permission => Variable::Permission,
+        _ => return None,
+    };
+    Some(Meaning::Then(variable))
 }
 
-/// Where mistakes are collected, below one key.
-pub(super) struct Errors<'e> {
-    at: Option<&'e str>,
-    list: &'e mut Vec<DialectError>,
-}
-
-impl Errors<'_> {
-    pub(super) fn push(&mut self, path: &[&str], message: &str) {
-        self.add(path, Problem::Value(message.to_owned()));
-    }
-
-    pub(super) fn unknown(&mut self, path: &[&str], known: &[&'static str]) {
-        self.add(path, Problem::UnknownKey(known.to_vec()));
-    }
-
-    fn add(&mut self, path: &[&str], problem: Problem) {
-        let path = self.at.iter().copied().chain(path.iter().copied()).map(str::to_owned).collect();
-        self.list.push(DialectError { path, problem });
-    }
-}
-
-pub(super) fn expect_text<'v>(value: &'v Value, path: &[&str], errors: &mut Errors<'_>) -> Option<&'v str> {
-    let text = value.as_str();
-    if text.is_none() {
-        errors.push(path, "a string is expected");
-    }
-    text
-}
+const NAMES: &str = "$path, $status, $timestamp, $request_id and, where a permission is missing, $permission";
 
 impl Default for Dialect {
     /// RFC 6750 challenges and RFC 9457 problem details.
@@ -87,7 +65,7 @@ impl Dialect {
     ///
     /// # Errors
     /// Every mistake that there is.
-    pub fn from_table(own: &Table) -> Result<Self, Vec<DialectError>> {
+    pub fn from_table(own: &Table) -> Result<Self, Vec<Mistake>> {
         let mut table = preset::standard();
         if own.contains_key(Reason::TooLarge.as_str()) {
             // An API's own answer is for head and body alike, unless it tells them apart.
@@ -105,29 +83,31 @@ impl Dialect {
         self.scheme
     }
 
-    pub(super) const fn answer(&self, reason: Reason) -> &Answer {
+    pub(super) const fn answer(&self, reason: Reason) -> &Answer<Variable> {
         &self.answers[reason as usize]
     }
 
-    pub(super) const fn wrong_token_type(&self) -> Option<&Answer> {
+    pub(super) const fn wrong_token_type(&self) -> Option<&Answer<Variable>> {
         self.wrong_token_type.as_ref()
     }
 
-    pub(super) const fn headers_too_large(&self) -> Option<&Answer> {
+    pub(super) const fn headers_too_large(&self) -> Option<&Answer<Variable>> {
         self.headers_too_large.as_ref()
     }
 
-    fn read(table: &Table, list: &mut Vec<DialectError>) -> Self {
+    fn read(table: &Table, list: &mut Vec<Mistake>) -> Self {
         let known: Vec<_> = SETTINGS.into_iter().chain(Reason::ALL.map(Reason::as_str)).chain(PARTICULAR).collect();
-        let mut errors = Errors { at: None, list };
+        let mut errors = Mistakes::new("dialect", list);
         for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
             errors.unknown(&[key], &known);
         }
         let scheme = read_scheme(table, &mut errors);
         let challenges = read_challenges(table, &mut errors);
         let mut answer = |name: &'static str| {
-            let mut errors = Errors { at: Some(name), list: errors.list };
-            let mut answer = Answer::read(table.get(name)?, name == Reason::PermissionMissing.as_str(), &mut errors)?;
+            let permission = name == Reason::PermissionMissing.as_str();
+            let meanings = |name: &str| meaning(name, permission);
+            let vocabulary = Vocabulary { statuses: 400..=599, meanings: &meanings, names: NAMES };
+            let mut answer = Answer::read(table.get(name)?, &vocabulary, &mut errors.below(name))?;
             if let (StatusCode::UNAUTHORIZED, Some((plain, with_error))) = (answer.status(), &challenges) {
                 let presented = name != Reason::NotAuthenticated.as_str();
                 answer.add_header(&WWW_AUTHENTICATE, if presented { with_error } else { plain });
@@ -144,7 +124,7 @@ impl Dialect {
     }
 }
 
-fn read_scheme(table: &Table, errors: &mut Errors<'_>) -> SchemeMatch {
+fn read_scheme(table: &Table, errors: &mut Mistakes<'_>) -> SchemeMatch {
     match table.get("scheme") {
         None => SchemeMatch::default(),
         Some(Value::String(text)) if text == "any-case" => SchemeMatch::CaseInsensitive,
@@ -157,7 +137,7 @@ fn read_scheme(table: &Table, errors: &mut Errors<'_>) -> SchemeMatch {
 }
 
 /// The challenge alone, and with the error of a token that was presented.
-fn read_challenges(table: &Table, errors: &mut Errors<'_>) -> Option<(HeaderValue, HeaderValue)> {
+fn read_challenges(table: &Table, errors: &mut Mistakes<'_>) -> Option<(HeaderValue, HeaderValue)> {
     let text = match table.get("challenge") {
         None => "Bearer",
         Some(value) => expect_text(value, &["challenge"], errors)?,

@@ -6,18 +6,24 @@
 //!
 //! [`Contract::render`] is the one place that writes a refusal. A body without values is rendered once, at the start.
 
-mod answer;
+pub mod answer;
 mod challenge;
 mod dialect;
+pub mod mistake;
 pub mod preset;
-mod template;
+pub mod template;
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 
-use self::answer::Answer;
+use serde_json::Value;
+
+use self::{answer::Answer, dialect::Variable};
 pub use self::{
-    dialect::{Dialect, DialectError, Problem},
+    dialect::Dialect,
+    mistake::{Mistake, Problem},
     preset::Preset,
 };
 use crate::{
@@ -64,9 +70,15 @@ impl Contract {
             Rejection::PermissionMissing { permission } => Some(&**permission),
             _ => None,
         };
-        let mut response = Response::new(answer.body(facts, permission));
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = answer.headers().clone();
+        let value = |variable: &Variable| {
+            Cow::Owned(match variable {
+                Variable::Path => facts.path.into(),
+                Variable::Timestamp => facts.clock.now().to_string().into(),
+                Variable::RequestId => facts.request_id.into(),
+                Variable::Permission => Value::from(permission.unwrap_or_default()),
+            })
+        };
+        let mut response = answer.render(value);
         if let Some(delay) = rejection.retry_after() {
             // Whole seconds, rounded up: the client must not come too early.
             let seconds = u64::try_from(delay.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
@@ -83,7 +95,7 @@ impl Contract {
 
     /// Two reasons are answered in two ways where an API does so: the key of the more particular one is looked at
     /// first.
-    fn answer(&self, rejection: &Rejection) -> &Answer {
+    fn answer(&self, rejection: &Rejection) -> &Answer<Variable> {
         let particular = match rejection {
             Rejection::InvalidToken(cause) if cause.is_wrong_kind() => self.dialect.wrong_token_type(),
             Rejection::TooLarge(TooLarge::Head) => self.dialect.headers_too_large(),

@@ -4,54 +4,54 @@
 //! longer text a value is put in as text: `"Permission $permission required"`. `$$` is a dollar sign. The template is
 //! a tree of typed values, never a text that is pasted together, so nothing that a client sends can change the shape.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use http::StatusCode;
 use serde_json::Value;
 
-use super::Facts;
-
-/// A value that is only known when a request is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Variable {
-    Path,
-    Timestamp,
-    RequestId,
-    Permission,
-}
-
-/// Names that a template may use, each with what it stands for; `$status` is known beforehand.
-const VARIABLES: [(&str, Variable); 4] = [
-    ("path", Variable::Path),
-    ("timestamp", Variable::Timestamp),
-    ("request_id", Variable::RequestId),
-    ("permission", Variable::Permission),
-];
-
-/// A rendered body, or the pieces of one.
+/// A rendered body, or the pieces of one, with values `V` that are only known when a request is answered.
 #[derive(Debug, Clone)]
-pub(super) enum Template {
+pub enum Template<V> {
+    /// Nothing in it is left to be known.
     Ready(Bytes),
-    Pieces(Box<[Piece]>),
+    /// JSON text and values, in their order.
+    Pieces(Box<[Piece<V>]>),
 }
 
-/// JSON text, or a value that goes inside the quotes of a JSON string.
+/// JSON text, a value, or one that goes inside the quotes of a JSON string.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub enum Piece<V> {
+    /// As it is sent.
     Json(String),
-    Inside(Variable),
+    /// With its type.
+    Value(V),
+    /// As text.
+    Inside(V),
+}
+
+/// What a `$name` stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Meaning<V> {
+    /// Known beforehand.
+    Now(Value),
+    /// Known when a request is answered.
+    Then(V),
 }
 
 /// A `$name` that means nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "${0} is not a value: $path, $status, $timestamp, $request_id and, where a permission is missing, $permission are ($$ is a dollar sign)"
-)]
-pub(super) struct UnknownVariable(String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownVariable(pub String);
 
-impl Template {
-    /// Prepares `body` for answers with `status`. `permission`: whether `$permission` means anything here.
-    pub(super) fn new(body: &Value, status: StatusCode, permission: bool) -> Result<Self, UnknownVariable> {
-        let mut writer = Writer { pieces: Vec::new(), json: String::new(), status, permission };
+/// What the names in a template mean; `None`: nothing.
+pub type Meanings<'m, V> = &'m dyn Fn(&str) -> Option<Meaning<V>>;
+
+impl<V> Template<V> {
+    /// Prepares `body`.
+    ///
+    /// # Errors
+    /// A name that means nothing.
+    pub fn new(body: &Value, meanings: Meanings<'_, V>) -> Result<Self, UnknownVariable> {
+        let mut writer = Writer { pieces: Vec::new(), json: String::new(), meanings };
         writer.value(body)?;
         if writer.pieces.is_empty() {
             return Ok(Self::Ready(Bytes::from(writer.json)));
@@ -60,7 +60,8 @@ impl Template {
         Ok(Self::Pieces(writer.pieces.into()))
     }
 
-    pub(super) fn render(&self, facts: &Facts<'_>, permission: Option<&str>) -> Bytes {
+    /// The body, with what `value` gives.
+    pub fn render<'v>(&self, value: impl Fn(&V) -> Cow<'v, Value>) -> Bytes {
         let pieces = match self {
             Self::Ready(bytes) => return bytes.clone(),
             Self::Pieces(pieces) => pieces,
@@ -69,28 +70,30 @@ impl Template {
         for piece in pieces {
             match piece {
                 Piece::Json(text) => body.push_str(text),
-                Piece::Inside(Variable::Path) => push_escaped(&mut body, facts.path),
-                Piece::Inside(Variable::Timestamp) => body.push_str(&facts.clock.now().to_string()),
-                Piece::Inside(Variable::RequestId) => push_escaped(&mut body, facts.request_id),
-                Piece::Inside(Variable::Permission) => push_escaped(&mut body, permission.unwrap_or_default()),
+                Piece::Value(variable) => body.push_str(&value(variable).to_string()),
+                Piece::Inside(variable) => push_inside(&mut body, &value(variable)),
             }
         }
         Bytes::from(body)
     }
 }
 
-struct Writer {
-    pieces: Vec<Piece>,
+struct Writer<'m, V> {
+    pieces: Vec<Piece<V>>,
     json: String,
-    status: StatusCode,
-    permission: bool,
+    meanings: Meanings<'m, V>,
 }
 
-impl Writer {
+impl<V> Writer<'_, V> {
     fn value(&mut self, value: &Value) -> Result<(), UnknownVariable> {
         match value {
-            Value::String(text) if text == "$status" => self.json.push_str(self.status.as_str()),
-            Value::String(text) => self.text(text)?,
+            Value::String(text) => match text.strip_prefix('$') {
+                Some(name) if !name.is_empty() && name_length(name) == name.len() => match self.meaning(name)? {
+                    Meaning::Now(value) => self.json.push_str(&value.to_string()),
+                    Meaning::Then(variable) => self.piece(Piece::Value(variable)),
+                },
+                _ => self.text(text)?,
+            },
             Value::Array(elements) => {
                 self.json.push('[');
                 for (at, element) in elements.iter().enumerate() {
@@ -131,9 +134,11 @@ impl Writer {
                 rest = behind;
                 continue;
             }
-            let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(behind.len());
-            let (name, behind) = behind.split_at(end);
-            self.variable(name)?;
+            let (name, behind) = behind.split_at(name_length(behind));
+            match self.meaning(name)? {
+                Meaning::Now(value) => push_inside(&mut self.json, &value),
+                Meaning::Then(variable) => self.piece(Piece::Inside(variable)),
+            }
             rest = behind;
         }
         push_escaped(&mut self.json, rest);
@@ -141,17 +146,33 @@ impl Writer {
         Ok(())
     }
 
-    fn variable(&mut self, name: &str) -> Result<(), UnknownVariable> {
-        if name == "status" {
-            self.json.push_str(self.status.as_str());
-            return Ok(());
-        }
-        let known = VARIABLES.into_iter().find(|(known, _)| *known == name).map(|(_, variable)| variable);
-        let usable = known.filter(|variable| *variable != Variable::Permission || self.permission);
-        let variable = usable.ok_or_else(|| UnknownVariable(name.to_owned()))?;
+    fn meaning(&self, name: &str) -> Result<Meaning<V>, UnknownVariable> {
+        (self.meanings)(name).ok_or_else(|| UnknownVariable(name.to_owned()))
+    }
+
+    fn piece(&mut self, piece: Piece<V>) {
         self.pieces.push(Piece::Json(std::mem::take(&mut self.json)));
-        self.pieces.push(Piece::Inside(variable));
-        Ok(())
+        self.pieces.push(piece);
+    }
+}
+
+/// How much of `text` is a name: words, with a dot between each two.
+fn name_length(text: &str) -> usize {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let bytes = text.as_bytes();
+    let ends = |at: &usize| match bytes[*at] {
+        b'.' => *at == 0 || bytes.get(at + 1).is_none_or(|next| !is_word(*next)),
+        byte => !is_word(byte),
+    };
+    (0..bytes.len()).find(ends).unwrap_or(bytes.len())
+}
+
+/// A value inside the quotes of a JSON string; null is nothing.
+fn push_inside(json: &mut String, value: &Value) {
+    match value {
+        Value::String(text) => push_escaped(json, text),
+        Value::Null => {}
+        other => push_escaped(json, &other.to_string()),
     }
 }
 
@@ -167,46 +188,60 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::clock::{Clock, Timestamp};
 
-    fn facts<'a>(path: &'a str, clock: &'a Clock) -> Facts<'a> {
-        Facts { path, request_id: "r-1", clock }
+    fn meanings(name: &str) -> Option<Meaning<&'static str>> {
+        match name {
+            "status" => Some(Meaning::Now(json!(403))),
+            "path" => Some(Meaning::Then("path")),
+            "user.number" => Some(Meaning::Then("number")),
+            "user" => Some(Meaning::Then("user")),
+            "nothing" => Some(Meaning::Then("nothing")),
+            _ => None,
+        }
+    }
+
+    fn rendered(body: &Value, path: &str) -> Value {
+        let template = Template::new(body, &meanings).unwrap();
+        let value = |variable: &&str| {
+            Cow::Owned(match *variable {
+                "number" => json!(7),
+                "user" => json!({ "id": 7, "name": "\"" }),
+                "nothing" => Value::Null,
+                _ => json!(path),
+            })
+        };
+        serde_json::from_slice(&template.render(value)).unwrap()
     }
 
     #[test]
     fn a_body_without_values_is_ready_made() {
-        let body = json!({ "detail": "Not authenticated", "status": "$status", "price": "5 $$" });
-        let template = Template::new(&body, StatusCode::UNAUTHORIZED, false).unwrap();
-        let Template::Ready(bytes) = template else { panic!("not ready") };
-        assert_eq!(bytes, r#"{"detail":"Not authenticated","status":401,"price":"5 $"}"#);
+        let body = json!({ "detail": "Not authenticated", "status": "$status", "price": "5 $$", "text": "$status!" });
+        let Template::Ready(bytes) = Template::new(&body, &meanings).unwrap() else { panic!("not ready") };
+        assert_eq!(bytes, r#"{"detail":"Not authenticated","status":403,"price":"5 $","text":"403!"}"#);
     }
 
     #[test]
-    fn values_are_put_in_with_their_type_and_in_order() {
-        let body = json!({ "timestamp": "$timestamp", "status": "$status", "message": "Permission $permission required", "path": "$path" });
-        let template = Template::new(&body, StatusCode::FORBIDDEN, true).unwrap();
+    fn values_are_put_in_with_their_type_and_in_texts_as_text() {
+        let body = json!({ "id": "$user.number", "user": "$user", "text": "I am $user.number.", "no": ["$nothing", "-$nothing-"] });
         assert_eq!(
-            template
-                .render(&facts("/plants", &Clock::manual(Timestamp::from_secs(1_765_536_322))), Some("PLANTS READ")),
-            r#"{"timestamp":"2025-12-12T10:45:22Z","status":403,"message":"Permission PLANTS READ required","path":"/plants"}"#
+            rendered(&body, "").to_string(),
+            r#"{"id":7,"user":{"id":7,"name":"\""},"text":"I am 7.","no":[null,"--"]}"#
         );
     }
 
     #[test]
-    fn an_unknown_value_is_an_error_when_the_contract_is_read() {
-        assert!(Template::new(&json!("$pth"), StatusCode::OK, false).is_err());
-        assert!(Template::new(&json!({ "a": ["$permission"] }), StatusCode::OK, false).is_err());
-        assert!(Template::new(&json!("$"), StatusCode::OK, false).is_err());
+    fn an_unknown_value_is_an_error_when_the_template_is_read() {
+        for body in [json!("$pth"), json!({ "a": ["$user.name"] }), json!("$"), json!("a $ b"), json!("$.path")] {
+            assert!(Template::new(&body, &meanings).is_err(), "{body}");
+        }
     }
 
     proptest! {
         #[test]
         fn nothing_that_a_client_sends_changes_the_shape(path in "\\PC{0,40}", extra in ".{0,10}") {
-            let body = json!({ "path": "$path", "text": "at $path!" });
-            let template = Template::new(&body, StatusCode::OK, false).unwrap();
             let path = format!("{path}{extra}\"}},{{\"$status");
-            let rendered: Value = serde_json::from_slice(&template.render(&facts(&path, &Clock::system()), None)).unwrap();
-            prop_assert_eq!(rendered, json!({ "path": path.clone(), "text": format!("at {path}!") }));
+            let body = json!({ "path": "$path", "text": "at $path!" });
+            prop_assert_eq!(rendered(&body, &path), json!({ "path": path.clone(), "text": format!("at {path}!") }));
         }
     }
 }

@@ -8,13 +8,15 @@ use std::{
     sync::{Arc, mpsc},
 };
 
+use arc_swap::ArcSwap;
+
 use super::{
     Cors, Echo, Ownerships, Published, Revoker, Settings, Snapshot,
     keys::{self, KeysError},
 };
 use crate::{
     authn::{
-        Authenticator, AuthenticatorError, IssuerSettings, KeySource, ResignSettings, Resigner, Vocabulary,
+        Authenticator, AuthenticatorError, CurrentKey, IssuerSettings, KeySource, ResignSettings, Resigner, Vocabulary,
         remote::RemoteKeys, revocation::StoreError,
     },
     authz::{
@@ -85,8 +87,9 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         None => Revoker::in_memory(revocations),
     };
     let source = |issuer: &str| authenticator.keys(issuer).cloned();
-    let resigner = resigner(config, clock)?.map(Arc::new);
-    let published = Published::start(&config.issuers, source, resigner.as_ref(), clock)?.map(Arc::new);
+    let signing = SigningKeys::open(config, clock)?;
+    let resigner = resigner(config, &signing, clock).map(Arc::new);
+    let published = Published::start(&config.issuers, source, |issuer| signing.of(issuer), clock)?.map(Arc::new);
     let (upstreams, echo) = upstreams(&config.upstreams).map_err(PrepareError::Echo)?;
     let identity = &config.identity_headers;
     let authorization =
@@ -164,10 +167,29 @@ fn table(config: &Config, store: Option<&Store>) -> Option<Arc<dyn OwnershipStor
     Some(Arc::new(store.clone()))
 }
 
+/// The keys that the gateway signs with, by the issuer's name: for the upstream, and for its own users.
+struct SigningKeys(Vec<(String, CurrentKey)>);
+
+impl SigningKeys {
+    fn open(config: &Config, clock: &Clock) -> Result<Self, KeysError> {
+        let resign = config.identity_headers.resign.as_ref().map(|resign| resign.issuer.as_str());
+        let mut keys = Vec::new();
+        for issuer in config.issuers.iter().filter(|issuer| Some(issuer.name.as_str()) == resign) {
+            let key = keys::open(issuer, clock.now())?.signing;
+            keys.extend(key.map(|key| (issuer.name.clone(), Arc::new(ArcSwap::from_pointee(key)))));
+        }
+        Ok(Self(keys))
+    }
+
+    fn of(&self, issuer: &str) -> Option<CurrentKey> {
+        self.0.iter().find(|(name, _)| name == issuer).map(|(_, key)| Arc::clone(key))
+    }
+}
+
 /// What signs tokens for the upstream, if it gets any.
-fn resigner(config: &Config, clock: &Clock) -> Result<Option<Resigner>, KeysError> {
-    let Some(resign) = &config.identity_headers.resign else { return Ok(None) };
-    let Some(issuer) = config.issuers.iter().find(|issuer| issuer.name == resign.issuer) else { return Ok(None) };
+fn resigner(config: &Config, signing: &SigningKeys, clock: &Clock) -> Option<Resigner> {
+    let resign = config.identity_headers.resign.as_ref()?;
+    let issuer = config.issuers.iter().find(|issuer| issuer.name == resign.issuer)?;
     let settings = ResignSettings {
         issuer: issuer.name.clone(),
         expectations: issuer.expectations.clone(),
@@ -175,8 +197,7 @@ fn resigner(config: &Config, clock: &Clock) -> Result<Option<Resigner>, KeysErro
         claims: resign.claims.clone(),
         header: resign.header.clone(),
     };
-    let key = keys::open(issuer, clock.now())?.signing;
-    Ok(key.map(|key| Resigner::new(settings, key, clock.clone())))
+    Some(Resigner::new(settings, signing.of(&issuer.name)?, clock.clone()))
 }
 
 /// The keys of an issuer, or the means to ask it; `first` is dropped when keys have come, or could not be fetched at once.

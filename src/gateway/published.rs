@@ -24,7 +24,7 @@ use super::{
     signing_keys::{self, Stage},
 };
 use crate::{
-    authn::{KeySource, Resigner},
+    authn::{CurrentKey, KeySource},
     clock::Clock,
     config::{Issuer, KeySource as ConfiguredSource},
     jwt::VerifyingKey,
@@ -49,29 +49,29 @@ struct Document {
 struct Watched {
     issuer: Issuer,
     source: Arc<KeySource>,
-    /// What signs with its current key.
-    resigner: Option<Arc<Resigner>>,
+    /// Where whoever signs for it finds its current key.
+    current: Option<CurrentKey>,
     public: Vec<Value>,
     failing: bool,
 }
 
 impl Published {
     /// Publishes the keys of those of `issuers` that have a folder of them, and watches it. `source` is what verifies
-    /// an issuer's tokens, `resigner` what signs those for the upstream. `None` if there is nobody to publish anything of.
+    /// an issuer's tokens, `current` where whoever signs for it finds its key. `None` if there is nobody to publish anything of.
     ///
     /// # Errors
     /// When a folder cannot be read.
     pub fn start<'a>(
         issuers: impl IntoIterator<Item = &'a Issuer>,
         source: impl Fn(&str) -> Option<Arc<KeySource>>,
-        resigner: Option<&Arc<Resigner>>,
+        current: impl Fn(&str) -> Option<CurrentKey>,
         clock: &Clock,
     ) -> Result<Option<Self>, KeysError> {
         let signing = issuers.into_iter().filter(|issuer| matches!(issuer.keys, ConfiguredSource::SigningKeys(_)));
         let watched = signing.filter_map(|issuer| {
             let source = source(&issuer.name)?;
-            let resigner = resigner.filter(|resigner| resigner.issuer() == issuer.name).cloned();
-            Some(Watched { issuer: issuer.clone(), source, resigner, public: Vec::new(), failing: false })
+            let current = current(&issuer.name);
+            Some(Watched { issuer: issuer.clone(), source, current, public: Vec::new(), failing: false })
         });
         let mut watched: Vec<Watched> = watched.collect();
         if watched.is_empty() {
@@ -152,9 +152,9 @@ impl Watched {
         }
         self.source.replace(key_set(verifying, folder)?);
         self.public = public;
-        let current = keys.into_iter().find(|staged| staged.stage == Stage::Current);
-        if let (Some(resigner), Some(current)) = (&self.resigner, current) {
-            resigner.replace_key(current.key);
+        let newest = keys.into_iter().find(|staged| staged.stage == Stage::Current);
+        if let (Some(current), Some(newest)) = (&self.current, newest) {
+            current.store(Arc::new(newest.key));
         }
         Ok(true)
     }

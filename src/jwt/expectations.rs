@@ -15,6 +15,8 @@
 
 use std::{fmt, time::Duration};
 
+use serde_json::{Map, Value};
+
 use crate::clock::Timestamp;
 
 use super::{ClaimPath, Claims, Header, InvalidToken, Shown, SignedToken, VerifyError};
@@ -72,6 +74,34 @@ impl Default for Expectations {
 }
 
 impl Expectations {
+    /// Makes `claims` say what tokens of this issuer have to say, and from when to when they are good, whatever they said
+    /// of that.
+    pub fn meet(&self, claims: &mut Map<String, Value>, issued: Timestamp, expires: Timestamp) {
+        for required in &self.required_claims {
+            required.path.set(claims, required.value.clone());
+        }
+        self.put_registered(claims, issued, expires);
+    }
+
+    /// [`meet`](Self::meet) for a token of another kind, which must not pass for one of these.
+    pub fn put_registered(&self, claims: &mut Map<String, Value>, issued: Timestamp, expires: Timestamp) {
+        let audience = match self.audience.as_slice() {
+            [] => None,
+            [one] => Some(Value::from(one.as_str())),
+            several => Some(Value::from(several)),
+        };
+        let registered = [
+            ("iss", self.issuer.as_deref().map(Value::from)),
+            ("aud", audience),
+            ("iat", Some(issued.as_secs().into())),
+            ("exp", Some(expires.as_secs().into())),
+        ];
+        for (name, value) in registered {
+            claims.remove(name);
+            claims.extend(value.map(|value| (name.to_owned(), value)));
+        }
+    }
+
     /// Whether the token is acceptable at the time `now`.
     ///
     /// # Errors
