@@ -6,11 +6,21 @@
 //! - [`session`]: refresh tokens, their rotation, and what a token means that comes a second time.
 //! - [`store`]: what a store of users promises.
 
+pub mod attribute;
+pub mod command;
 pub mod email;
+pub mod engine;
+mod failure;
+pub mod mail;
+pub mod minter;
 pub mod model;
 pub mod password;
+pub mod plan;
 pub mod session;
 pub mod store;
+pub mod throttle;
+pub mod validation;
+mod values;
 mod uuid;
 
 pub use self::uuid::{NoUuid, Uuid};

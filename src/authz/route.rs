@@ -41,6 +41,7 @@ pub struct Rule {
     requirement: Requirement,
     owner: Option<OwnerCheck>,
     upstream: usize,
+    builtin: Box<[usize]>,
     allow: PathExceptions,
     issuers: Box<[Box<str>]>,
     mode: Mode,
@@ -78,6 +79,12 @@ impl Rule {
     #[must_use]
     pub const fn upstream(&self) -> usize {
         self.upstream
+    }
+
+    /// The built-in endpoints that answer in the upstream's place, by their indices; empty: none.
+    #[must_use]
+    pub const fn builtin(&self) -> &[usize] {
+        &self.builtin
     }
 
     /// The issuers that it accepts, by their names in the configuration; none: all.
@@ -244,6 +251,7 @@ impl Routes {
             owner: owner.transpose()?,
             requirement: Requirement::new(&spec.permissions, &spec.any_permission, vocabulary),
             upstream: spec.upstream,
+            builtin: spec.builtin.clone().into(),
             allow: spec.allow,
             issuers: spec.issuers.iter().map(|name| name.as_str().into()).collect(),
             mode: spec.mode,

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "accounts")]
+use super::Accounts;
 use super::{
     context::Context,
     cors::Cors,
@@ -59,6 +61,9 @@ pub struct Config {
     pub cors: Option<Cors>,
     /// How refusals are worded.
     pub dialect: Dialect,
+    /// The built-in endpoints, if they are switched on.
+    #[cfg(feature = "accounts")]
+    pub accounts: Option<Accounts>,
     /// Where the gateway keeps what it makes itself, such as generated keys. It may not be there yet.
     pub state_folder: PathBuf,
 }
@@ -90,7 +95,7 @@ impl Config {
         reader.entry("preset");
         let mode = mode(&mut reader);
         let store = store::read(&mut reader, "store");
-        reader.unsupported(&["accounts"]);
+        let accounts_entry = reader.entry("accounts");
         let cors = reader.table("cors").and_then(Cors::read);
         let listen = Listen::read(reader.table("listen"));
         let limits = Limits::read(reader.table("limits"));
@@ -105,9 +110,19 @@ impl Config {
         let (ownership_names, ownerships) = ownerships(&mut reader);
         let names = Names { upstreams: &upstream_names, ownerships: &ownership_names, issuers: &issuer_names, mode };
         let known: Vec<_> = ownerships.iter().map(OwnershipSettings::of_routes).collect();
-        let routes = route::read(reader.entry("route"), &names, &known, context);
+        #[cfg(feature = "accounts")]
+        let accounts = Accounts::read(accounts_entry, &issuer_names, &issuers, context);
+        #[cfg(feature = "accounts")]
+        let built_in = accounts.iter().zip(accounts_entry).flat_map(|(accounts, entry)| accounts.routes(entry)).collect();
+        #[cfg(not(feature = "accounts"))]
+        let built_in = accounts_entry.map_or_else(Vec::new, |_| {
+            reader.unsupported(&["accounts"]);
+            Vec::new()
+        });
+        let routes = route::read(reader.entry("route"), built_in, &names, &known, context);
         let state_folder = context.state_folder.clone();
-        let store = store.or_else(|| ownership::needs_store(&ownerships).then(|| store::generated(&state_folder)));
+        let needs_store = ownership::needs_store(&ownerships) || accounts_entry.is_some();
+        let store = store.or_else(|| needs_store.then(|| store::generated(&state_folder)));
         reader.finish();
         Some(Self {
             preset,
@@ -125,6 +140,8 @@ impl Config {
             identity_headers,
             cors,
             dialect: dialect?,
+            #[cfg(feature = "accounts")]
+            accounts,
             state_folder,
         })
     }

@@ -10,6 +10,8 @@
 //! configuration names (keys, secrets) are read here, so that a mistake in one is found before anything starts; nothing
 //! is created or written.
 
+#[cfg(feature = "accounts")]
+mod accounts;
 mod context;
 mod cors;
 mod diagnostics;
@@ -38,13 +40,17 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use crate::authz::Pattern;
+
 pub(crate) use self::values::duration_in;
 use self::{
     context::{Context, read_file},
-    diagnostics::{Diagnostic, Problems, Source},
+    diagnostics::{Diagnostic, Place, Problems, Source},
     node::Table,
     reader::Reader,
 };
+#[cfg(feature = "accounts")]
+pub use self::accounts::{Accounts, Mail};
 pub use self::{
     cors::{Cors, Origins},
     diagnostics::Diagnostics,
@@ -57,6 +63,18 @@ pub use self::{
     settings::{Admin, Limits, Listen},
     upstream::{Server, Upstream},
 };
+
+/// A route that built-in endpoints answer.
+struct BuiltIn {
+    /// Which, by their indices.
+    endpoints: Vec<usize>,
+    pattern: Pattern,
+    /// Whether it asks for an access token.
+    wants_caller: bool,
+    /// Whose tokens, by its name in the configuration.
+    issuer: String,
+    place: Place,
+}
 
 /// A configuration that can be used, and what is odd about it all the same.
 #[derive(Clone, Debug)]

@@ -5,7 +5,8 @@
 //!    `[dialect]`, is replaced whole.
 //! 3. The file's routes are added to the preset's.
 //! 4. A key source of the file replaces the preset's.
-//! 5. Issuers that only the file has take the place of those that the preset leaves without a key source, unless the
+//! 5. `[accounts]` counts only if the file has it too.
+//! 6. Issuers that only the file has take the place of those that the preset leaves without a key source, unless the
 //!    file gives them one: a generated key is never trusted beside a configured one.
 
 use std::path::{Path, PathBuf};
@@ -71,6 +72,12 @@ pub(super) fn merge(mut preset: Table, mut file: Table, context: &Context<'_>) -
         context.report(Diagnostic::mistake("a preset cannot have a preset").at(entry.place));
     }
     drop_replaced_issuers(&mut preset, &mut file, context);
+    // The endpoints are switched on by the file.
+    if file.get("accounts").is_none()
+        && let Some(at) = preset.position("accounts")
+    {
+        preset.0.remove(at);
+    }
     let issuers = preset.get("issuer").and_then(|entry| entry.node.table());
     let generated = issuers.into_iter().flat_map(|table| &table.0).map(|entry| entry.key.clone()).collect();
     merge_tables(&mut preset, file, &mut Vec::new());
@@ -97,9 +104,7 @@ fn merge_entry(below: &mut Entry, above: Entry, path: &mut Vec<String>) {
             merge_tables(old, new, path);
             below.node.place = above.node.place;
         }
-        (Value::Array(old), Value::Array(new)) if matches!(path.as_slice(), [route] if route == "route") => {
-            old.extend(new);
-        }
+        (Value::Array(old), Value::Array(new)) if is_added(path) => old.extend(new),
         (value, new) => {
             *value = new;
             below.node.place = above.node.place;
@@ -111,7 +116,13 @@ fn merge_entry(below: &mut Entry, above: Entry, path: &mut Vec<String>) {
 /// Whether the tables at `path` become one.
 fn merges(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    !matches!(path.as_slice(), ["ownership", _] | ["dialect", _, _])
+    !matches!(path.as_slice(), ["ownership", _] | ["dialect", _, _] | ["accounts", "failures", _, ..])
+}
+
+/// Whether the lists at `path` become one.
+fn is_added(path: &[String]) -> bool {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    matches!(path.as_slice(), ["route"] | ["accounts", "endpoint"])
 }
 
 fn drop_replaced_issuers(preset: &mut Table, file: &mut Table, context: &Context<'_>) {

@@ -5,6 +5,7 @@
 //! 3. Every upstream, ownership and issuer that a route names must be there, and no two routes may tie.
 
 use super::{
+    BuiltIn,
     context::Context,
     diagnostics::{Diagnostic, Place},
     node::{Entry, Node, Value},
@@ -39,6 +40,7 @@ struct Route {
 /// Reads the list of routes; `entry` is absent where neither file has one.
 pub(super) fn read(
     entry: Option<&Entry>,
+    built_in: Vec<BuiltIn>,
     names: &Names<'_>,
     ownerships: &[(String, Ownership)],
     context: &Context<'_>,
@@ -48,6 +50,7 @@ pub(super) fn read(
         routes.extend(everything(names.mode));
     }
     replace_presets(&mut routes);
+    add_built_in(&mut routes, built_in);
     check_default_upstream(&routes, names, context);
     check_unmatched(&routes, names, context);
     check_issuers(&routes, names, context);
@@ -110,6 +113,7 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
         permissions,
         any_permission,
         owner: owner.map(|read| names.ownerships[read.value].to_owned()),
+        builtin: Vec::new(),
         upstream: upstream.map(|read| read.value).or_else(|| position(names.upstreams, DEFAULT_UPSTREAM)).unwrap_or(0),
         allow: allow.fold(PathExceptions::NONE, |all, one| all.union(one.value)),
         issuers: issuers.into_iter().map(|at| names.issuers[at].to_owned()).collect(),
@@ -152,6 +156,24 @@ fn replace_presets(routes: &mut Vec<Route>) {
         route.patterns.retain(|read| !from_file.iter().any(|pattern| pattern.covers_the_same(&read.value)));
     }
     routes.retain(|route| route.place.source == 0 || !route.patterns.is_empty());
+}
+
+/// Adds what endpoints answer, unless the file's routes match the same, and takes from the preset's routes what they match.
+fn add_built_in(routes: &mut Vec<Route>, built_in: Vec<BuiltIn>) {
+    for BuiltIn { endpoints, pattern, wants_caller, issuer, place } in built_in {
+        let mut same = routes.iter().filter(|route| route.place.source == 0).flat_map(|route| &route.patterns);
+        if same.any(|read| pattern.covers_the_same(&read.value)) {
+            continue;
+        }
+        for route in routes.iter_mut() {
+            route.patterns.retain(|read| !pattern.covers_the_same(&read.value));
+        }
+        let access = if wants_caller { Access::Token } else { Access::Public };
+        let issuers = if wants_caller { vec![issuer] } else { Vec::new() };
+        let spec = RouteSpec { access, builtin: endpoints, issuers, ..RouteSpec::default() };
+        routes.push(Route { spec, patterns: vec![At { value: pattern, place }], place, names_upstream: true });
+    }
+    routes.retain(|route| !route.patterns.is_empty());
 }
 
 fn check_default_upstream(routes: &[Route], names: &Names<'_>, context: &Context<'_>) {

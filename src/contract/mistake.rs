@@ -38,7 +38,12 @@ impl<'l> Mistakes<'l> {
 
     /// Those below `key`.
     pub fn below(&mut self, key: &str) -> Mistakes<'_> {
-        let at = self.at.iter().cloned().chain([key.to_owned()]).collect();
+        self.at(&[key])
+    }
+
+    /// Those below the value that `path` leads to.
+    pub fn at(&mut self, path: &[&str]) -> Mistakes<'_> {
+        let at = self.at.iter().cloned().chain(path.iter().copied().map(str::to_owned)).collect();
         Mistakes { at, list: self.list }
     }
 

@@ -4,6 +4,8 @@
 //! [`drain`]. What a request goes through stands in `stack.rs`, top to bottom. What may change while the gateway
 //! runs is one [`Snapshot`], swapped whole.
 
+#[cfg(feature = "accounts")]
+pub mod accounts;
 pub mod admin;
 mod body;
 mod connection;

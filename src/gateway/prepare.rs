@@ -10,6 +10,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 
+#[cfg(feature = "accounts")]
+use super::accounts::prepare::{AccountsError, Given, Running};
 use super::{
     Cors, Echo, Ownerships, Published, Revoker, Settings, Snapshot,
     keys::{self, KeysError},
@@ -56,6 +58,10 @@ pub enum PrepareError {
     /// The embedded upstream cannot be started.
     #[error("the embedded upstream cannot be started: {0}")]
     Echo(io::Error),
+    /// The built-in endpoints cannot be started.
+    #[cfg(feature = "accounts")]
+    #[error("{0}")]
+    Accounts(#[from] AccountsError),
     /// The store cannot be opened, or what is revoked cannot be read from it.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -90,19 +96,24 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
     let signing = SigningKeys::open(config, clock)?;
     let resigner = resigner(config, &signing, clock).map(Arc::new);
     let published = Published::start(&config.issuers, source, |issuer| signing.of(issuer), clock)?.map(Arc::new);
+    let (authenticator, revoker) = (Arc::new(authenticator), Arc::new(revoker));
+    #[cfg(feature = "accounts")]
+    let accounts = accounts(config, &signing, &contract, (store.as_ref(), &authenticator, &revoker), clock)?;
     let (upstreams, echo) = upstreams(&config.upstreams).map_err(PrepareError::Echo)?;
     let identity = &config.identity_headers;
     let authorization =
         if identity.strip_authorization { AuthorizationHeader::Strip } else { AuthorizationHeader::Keep };
     let names = identity.headers.iter().map(|header| header.name.clone()).collect();
     let snapshot = Snapshot {
-        authenticator: Arc::new(authenticator),
+        authenticator,
         store,
-        revoker: Arc::new(revoker),
+        revoker,
         published,
         policy: Arc::new(policy),
         cors: config.cors.clone().map(Cors::new).map(Arc::new),
         ownerships: Arc::new(ownerships),
+        #[cfg(feature = "accounts")]
+        accounts: accounts.map(Arc::new),
         contract: Arc::new(contract),
         managed: resigner.into_iter().fold(ManagedHeaders::new(names, authorization), ManagedHeaders::resigned),
         upstreams,
@@ -173,8 +184,13 @@ struct SigningKeys(Vec<(String, CurrentKey)>);
 impl SigningKeys {
     fn open(config: &Config, clock: &Clock) -> Result<Self, KeysError> {
         let resign = config.identity_headers.resign.as_ref().map(|resign| resign.issuer.as_str());
+        #[cfg(feature = "accounts")]
+        let accounts = config.accounts.as_ref().map(|accounts| accounts.issuer.as_str());
+        #[cfg(not(feature = "accounts"))]
+        let accounts = None;
+        let signs = |issuer: &&Issuer| [resign, accounts].contains(&Some(issuer.name.as_str()));
         let mut keys = Vec::new();
-        for issuer in config.issuers.iter().filter(|issuer| Some(issuer.name.as_str()) == resign) {
+        for issuer in config.issuers.iter().filter(signs) {
             let key = keys::open(issuer, clock.now())?.signing;
             keys.extend(key.map(|key| (issuer.name.clone(), Arc::new(ArcSwap::from_pointee(key)))));
         }
@@ -184,6 +200,20 @@ impl SigningKeys {
     fn of(&self, issuer: &str) -> Option<CurrentKey> {
         self.0.iter().find(|(name, _)| name == issuer).map(|(_, key)| Arc::clone(key))
     }
+}
+
+/// The built-in endpoints, if they are switched on.
+#[cfg(feature = "accounts")]
+fn accounts(
+    config: &Config,
+    signing: &SigningKeys,
+    contract: &Contract,
+    (store, authenticator, revoker): (Option<&Store>, &Arc<Authenticator>, &Arc<Revoker>),
+    clock: &Clock,
+) -> Result<Option<Running>, AccountsError> {
+    let Some(accounts) = &config.accounts else { return Ok(None) };
+    let key = signing.of(&accounts.issuer);
+    Running::start(config, accounts, &Given { store, authenticator, revoker, key, contract, clock }).map(Some)
 }
 
 /// What signs tokens for the upstream, if it gets any.

@@ -31,6 +31,9 @@ pub struct Snapshot {
     pub cors: Option<Arc<Cors>>,
     /// Who answers whose a resource is, and keeps what goes through and changes that.
     pub ownerships: Arc<Ownerships>,
+    /// The built-in endpoints, if they are switched on.
+    #[cfg(feature = "accounts")]
+    pub accounts: Option<Arc<super::accounts::Running>>,
     /// In whose words a request is refused.
     pub contract: Arc<Contract>,
     /// The names that only the gateway sets.

@@ -62,6 +62,8 @@ pub struct RouteSpec {
     pub owner: Option<String>,
     /// The index of the upstream that it forwards to.
     pub upstream: usize,
+    /// The built-in endpoints that answer in the upstream's place, by their indices; empty: none.
+    pub builtin: Vec<usize>,
     /// What its paths may have beyond the canonical form.
     pub allow: PathExceptions,
     /// The issuers that it accepts, by name; empty: all.
