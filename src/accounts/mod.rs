@@ -5,12 +5,14 @@
 //! - [`password`]: what a password may be, how it is kept, and how one is compared with what is kept.
 //! - [`session`]: refresh tokens, their rotation, and what a token means that comes a second time.
 //! - [`store`]: what a store of users promises.
+//! - [`throttle`]: how often may be guessed.
 
 pub mod email;
 pub mod model;
 pub mod password;
 pub mod session;
 pub mod store;
+pub mod throttle;
 mod uuid;
 
 pub use self::uuid::{NoUuid, Uuid};
