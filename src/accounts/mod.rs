@@ -5,6 +5,7 @@
 //! - [`password`]: what a password may be, how it is kept, and how one is compared with what is kept.
 //! - [`session`]: refresh tokens, their rotation, and what a token means that comes a second time.
 //! - [`store`]: what a store of users promises.
+//! - [`throttle`]: how often may be guessed.
 
 pub mod attribute;
 pub mod command;
