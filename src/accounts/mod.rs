@@ -5,6 +5,7 @@
 //! - [`password`]: what a password may be, how it is kept, and how one is compared with what is kept.
 //! - [`session`]: refresh tokens, their rotation, and what a token means that comes a second time.
 //! - [`store`]: what a store of users promises.
+//! - [`validation`]: the body of a request, and what is said of a wrong one.
 
 pub mod email;
 pub mod model;
@@ -12,6 +13,7 @@ pub mod password;
 pub mod session;
 pub mod store;
 mod uuid;
+pub mod validation;
 
 pub use self::uuid::{NoUuid, Uuid};
 
