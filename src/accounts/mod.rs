@@ -23,6 +23,7 @@ pub mod throttle;
 pub mod validation;
 mod values;
 mod uuid;
+pub mod validation;
 
 pub use self::uuid::{NoUuid, Uuid};
 
