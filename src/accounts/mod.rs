@@ -1,11 +1,13 @@
 //! The gateway's own users, for an API that has no login of its own.
 //!
+//! - [`backend`]: who else may keep the users.
 //! - [`email`]: an address as it is shown and as it is compared.
 //! - [`model`]: a user, and what happens to one beside what was asked for: mail and the audit trail.
 //! - [`password`]: what a password may be, how it is kept, and how one is compared with what is kept.
 //! - [`session`]: refresh tokens, their rotation, and what a token means that comes a second time.
 //! - [`store`]: what a store of users promises.
 
+pub mod backend;
 pub mod email;
 pub mod model;
 pub mod password;
