@@ -2,7 +2,8 @@
 //!
 //! 1. [`MOST_AT_ONCE`] questions are under way at most, and with those that wait for a turn there are [`MOST_HELD`]. One
 //!    more is refused at once.
-//! 2. The wait for a turn is part of a question's time.
+//! 2. Half of a question's time at most is the wait for a turn. One that is asked at the last moment would be given up at
+//!    once, and a refresh token would be used up for nothing.
 //! 3. A question whose caller is gone before its turn is not asked. Later it is: what a refresh gives must not be lost.
 
 use std::{io, sync::Arc, thread, time::Duration};
@@ -20,7 +21,7 @@ use hyper_util::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{BackendError, Cause, SupabaseSettings};
@@ -47,7 +48,7 @@ pub(super) struct Questions {
 struct Question {
     uri: Uri,
     body: Bytes,
-    reply: oneshot::Sender<Result<Reply, Cause>>,
+    reply: oneshot::Sender<Result<Reply, BackendError>>,
     /// Given back when all is done.
     _place: OwnedSemaphorePermit,
 }
@@ -73,7 +74,7 @@ impl Questions {
         let (reply, answered) = oneshot::channel();
         let question = Question { uri, body, reply, _place: place };
         self.sender.send(question).map_err(|_| BackendError::Unreachable(Cause::Stopped))?;
-        answered.await.unwrap_or(Err(Cause::Stopped)).map_err(BackendError::Unreachable)
+        answered.await.unwrap_or(Err(BackendError::Unreachable(Cause::Stopped)))
     }
 }
 
@@ -93,13 +94,18 @@ pub(super) fn start(settings: SupabaseSettings) -> io::Result<Questions> {
 
 async fn answer(asker: Arc<Asker>, question: Question) {
     let Question { uri, body, reply, _place } = question;
-    let asked = timeout(asker.settings.timeout(), async {
-        let _turn = asker.turns.acquire().await;
-        if reply.is_closed() { Err(Cause::Stopped) } else { asker.ask(uri, body).await }
-    });
-    let asked = asked.await.unwrap_or(Err(Cause::Timeout));
+    let limit = asker.settings.timeout();
+    let deadline = Instant::now() + limit;
+    let answered = match timeout(limit / 2, asker.turns.acquire()).await {
+        Ok(_turn) if reply.is_closed() => return,
+        Ok(_turn) => match timeout_at(deadline, asker.ask(uri, body)).await {
+            Ok(answered) => answered.map_err(BackendError::Unreachable),
+            Err(_) => Err(BackendError::Unreachable(Cause::Timeout)),
+        },
+        Err(_) => Err(BackendError::Busy),
+    };
     // Nobody may be waiting any more.
-    let _ = reply.send(asked);
+    let _ = reply.send(answered);
 }
 
 impl Asker {

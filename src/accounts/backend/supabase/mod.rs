@@ -135,7 +135,7 @@ pub enum BackendError {
         /// How much later: one second to one hour.
         retry_after: Duration,
     },
-    /// Too many calls wait for the server already; nothing was sent.
+    /// Too many calls wait for the server, or waited for half of the time; nothing was sent.
     #[error("too many calls wait for the server")]
     Busy,
     /// The server cannot be asked, or its answer cannot be used.
@@ -150,7 +150,7 @@ pub enum Cause {
     /// Nobody answers, or not with HTTP, or with a certificate of someone else's.
     #[error("it cannot be reached: {0}")]
     Connect(String),
-    /// The time was over, the wait for a turn included.
+    /// The time was over. It may have done what it was asked for.
     #[error("it did not answer in time")]
     Timeout,
     /// It sent elsewhere, which is not followed.

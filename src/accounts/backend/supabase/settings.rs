@@ -41,6 +41,9 @@ impl SupabaseSettings {
     /// How long one call may take unless it is said: as long as the server itself gives a request.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
+    /// The longest time that one call may be given.
+    pub const MAX_TIMEOUT: Duration = Duration::from_secs(300);
+
     /// The project at `url`, asked with `key`, the publishable (`anon`) one. `/auth/v1` is added unless `url` ends in it.
     ///
     /// # Errors
@@ -61,10 +64,11 @@ impl SupabaseSettings {
         Ok(Self { sign_up, sign_in, refresh, issuer, key: header(key)?, timeout: Self::DEFAULT_TIMEOUT })
     }
 
-    /// The longest time for one call, the wait for a turn included.
+    /// The longest time for one call. Half of it at most is the wait for a turn, when many call at once. More than
+    /// [`MAX_TIMEOUT`](Self::MAX_TIMEOUT) is that.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
+        Self { timeout: timeout.min(Self::MAX_TIMEOUT), ..self }
     }
 
     /// What the server's tokens have as `iss`, and where its metadata is below: `{url}/auth/v1`.
@@ -143,6 +147,13 @@ mod tests {
         ] {
             assert_eq!(settings(url).unwrap_err(), SupabaseMistake::Url(error), "{url}");
         }
+    }
+
+    #[test]
+    fn no_call_takes_for_ever() {
+        let with = |timeout| settings("https://a.supabase.co").unwrap().with_timeout(timeout).timeout();
+        assert_eq!(with(Duration::MAX), SupabaseSettings::MAX_TIMEOUT);
+        assert_eq!(with(Duration::from_secs(1)), Duration::from_secs(1));
     }
 
     #[test]
