@@ -24,7 +24,7 @@ fn cause(act: Act, timeout: Duration) -> Cause {
     let fake = Fake::new([act]);
     let supabase = supabase(&fake.url(), timeout);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let refused = runtime.block_on(refresh(&supabase)).expect_err("no session");
+    let refused = runtime.block_on(refresh(&supabase)).unwrap_err();
     assert_eq!(fake.received().len(), 1, "{refused}");
     let shown = format!("{refused} {refused:?}");
     for secret in [KEY, PASSWORD, TOKEN, "header.claims"] {

@@ -127,76 +127,90 @@ async fn a_signup_that_waits_for_a_mail_gives_the_user() {
     assert_eq!((user.id.to_string().as_str(), user.metadata), (ID, Map::new()));
 }
 
-/// As the server sends them; each form and each code has its row in the unit tests.
+/// A status, headers, a body, and what they mean.
+type Row = (u16, &'static str, Value, BackendError);
+
+fn acts(rows: &[Row]) -> Vec<Act> {
+    rows.iter().map(|(status, headers, body, _)| Act::Send(answer(*status, headers, body))).collect()
+}
+
+const fn later(seconds: u64) -> BackendError {
+    BackendError::RateLimited { retry_after: Duration::from_secs(seconds) }
+}
+
+// Refusals as the server sends them; each code and each text has its row in the unit tests.
+
 #[tokio::test]
-async fn every_refusal_arrives_as_what_it_is() {
+async fn every_refusal_of_a_signup_arrives_as_what_it_is() {
     use BackendError as E;
 
-    let later = |seconds| E::RateLimited { retry_after: Duration::from_secs(seconds) };
     let short = "Password should be at least 6 characters.";
+    let weak = json!({"code":422,"error_code":"weak_password","msg":short,"weak_password":{"reasons":["length"]}});
+    let exists = json!({"code":422,"error_code":"user_already_exists","msg":"User already registered"});
+    let invalid = json!({"code":"email_address_invalid","message":"Email address \"a\" is invalid"});
+    let closed = json!({"code":422,"error_code":"signup_disabled","msg":"Signups not allowed for this instance"});
+    let mails = json!({"code":429,"error_code":"over_email_send_rate_limit","msg":"email rate limit exceeded"});
     let rows = [
+        (422, "", exists, E::UserExists),
+        (400, "", json!({"code":400,"msg":"User already registered"}), E::UserExists),
+        (422, "", weak, E::WeakPassword { message: short.to_owned() }),
+        (422, "", json!({"code":422,"msg":short}), E::WeakPassword { message: short.to_owned() }),
+        (400, "", invalid, E::InvalidEmail),
+        (422, "", closed, E::SignupDisabled),
+        (429, "", mails, later(60)),
+    ];
+    let (fake, supabase) = asking(acts(&rows));
+    for (status, _, body, expected) in &rows {
+        assert_eq!(sign_up(&supabase).await.unwrap_err(), *expected, "{status} {body}");
+    }
+    assert_eq!(fake.received().len(), rows.len(), "nothing is asked twice");
+}
+
+#[tokio::test]
+async fn every_refusal_of_a_login_arrives_as_what_it_is() {
+    use BackendError as E;
+
+    let grant = |text: &str| json!({"error":"invalid_grant","error_description":text});
+    let wrong = json!({"code":400,"error_code":"invalid_credentials","msg":"Invalid login credentials"});
+    let banned = json!({"code":400,"error_code":"user_banned","msg":"User is banned"});
+    let rows = [
+        (400, "", wrong, E::InvalidCredentials),
+        (400, "", grant("Invalid login credentials"), E::InvalidCredentials),
+        (400, "", grant("Email not confirmed"), E::NotConfirmed),
+        (400, "", json!({"code":400,"error_code":"email_not_confirmed","msg":"x"}), E::NotConfirmed),
+        (400, "", banned, E::Banned),
+        (429, "Retry-After: 17\r\n", json!({"message":"API rate limit exceeded"}), later(17)),
+        (429, "Retry-After: Fri, 12 Dec 2025 10:47:22 GMT\r\n", json!("slow down"), later(120)),
+        (503, "Retry-After: 5\r\n", json!({"code":"invalid_credentials"}), E::Unreachable(Cause::Status(503))),
+    ];
+    let (fake, supabase) = asking(acts(&rows));
+    for (status, _, body, expected) in &rows {
+        assert_eq!(sign_in(&supabase).await.unwrap_err(), *expected, "{status} {body}");
+    }
+    assert_eq!(fake.received().len(), rows.len(), "nothing is asked twice");
+}
+
+#[tokio::test]
+async fn every_refusal_of_a_refresh_arrives_as_what_it_is() {
+    use BackendError as E;
+
+    let unknown = "Invalid Refresh Token: Refresh Token Not Found";
+    let busy = json!({"code":409,"error_code":"conflict","msg":"Too many concurrent token refresh requests"});
+    let rows = [
+        (400, "", json!({"error_description":"Invalid Refresh Token: Already Used"}), E::InvalidRefreshToken),
+        (400, "", json!({"code":400,"error_code":"refresh_token_not_found","msg":unknown}), E::InvalidRefreshToken),
         (
-            "up",
-            422,
-            "",
-            json!({"code":422,"error_code":"user_already_exists","msg":"User already registered"}),
-            E::UserExists,
-        ),
-        ("up", 400, "", json!({"code":400,"msg":"User already registered"}), E::UserExists),
-        (
-            "up",
-            422,
-            "",
-            json!({"code":422,"error_code":"weak_password","msg":short,"weak_password":{"reasons":["length"]}}),
-            E::WeakPassword { message: short.to_owned() },
-        ),
-        (
-            "up",
             400,
             "",
-            json!({"code":"email_address_invalid","message":"Email address \"a\" is invalid"}),
-            E::InvalidEmail,
-        ),
-        (
-            "up",
-            422,
-            "",
-            json!({"code":422,"error_code":"signup_disabled","msg":"Signups not allowed"}),
-            E::SignupDisabled,
-        ),
-        ("up", 429, "", json!({"code":429,"error_code":"over_email_send_rate_limit","msg":"x"}), later(60)),
-        ("in", 400, "", json!({"code":400,"error_code":"invalid_credentials","msg":"x"}), E::InvalidCredentials),
-        (
-            "in",
-            400,
-            "",
-            json!({"error":"invalid_grant","error_description":"Invalid login credentials"}),
-            E::InvalidCredentials,
-        ),
-        ("in", 400, "", json!({"error":"invalid_grant","error_description":"Email not confirmed"}), E::NotConfirmed),
-        ("in", 400, "", json!({"code":400,"error_code":"user_banned","msg":"User is banned"}), E::Banned),
-        ("in", 429, "Retry-After: 17\r\n", json!({"message":"API rate limit exceeded"}), later(17)),
-        ("in", 429, "Retry-After: Fri, 12 Dec 2025 10:47:22 GMT\r\n", json!("slow down"), later(120)),
-        ("re", 400, "", json!({"error_description":"Invalid Refresh Token: Already Used"}), E::InvalidRefreshToken),
-        (
-            "re",
-            400,
-            "",
-            json!({"code":400,"error_code":"refresh_token_not_found","msg":"Invalid Refresh Token: Refresh Token Not Found"}),
+            json!({"code":400,"error_code":"validation_failed","msg":"refresh_token required"}),
             E::InvalidRefreshToken,
         ),
-        ("re", 401, "", json!({"message":"Invalid API key","hint":"x"}), E::Unreachable(Cause::Key)),
-        ("in", 503, "Retry-After: 5\r\n", json!({"code":"invalid_credentials"}), E::Unreachable(Cause::Status(503))),
+        (409, "", busy, later(1)),
+        (401, "", json!({"message":"Invalid API key","hint":"x"}), E::Unreachable(Cause::Key)),
     ];
-    let acts = rows.iter().map(|(_, status, headers, body, _)| Act::Send(answer(*status, headers, body)));
-    let (fake, supabase) = asking(acts);
-    for (call, status, _, body, expected) in &rows {
-        let refused = match *call {
-            "up" => sign_up(&supabase).await.unwrap_err(),
-            "in" => sign_in(&supabase).await.unwrap_err(),
-            _ => refresh(&supabase).await.unwrap_err(),
-        };
-        assert_eq!(refused, *expected, "{status} {body}");
+    let (fake, supabase) = asking(acts(&rows));
+    for (status, _, body, expected) in &rows {
+        assert_eq!(refresh(&supabase).await.unwrap_err(), *expected, "{status} {body}");
     }
     assert_eq!(fake.received().len(), rows.len(), "nothing is asked twice");
 }

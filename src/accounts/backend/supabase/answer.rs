@@ -86,7 +86,8 @@ fn read_user(user: &Map<String, Value>) -> Result<RemoteUser, &'static str> {
         Some(Value::Object(metadata)) => metadata.clone(),
         Some(_) => return Err("the user's `user_metadata` is no object"),
     };
-    let email = text(user, "email").ok_or("the user's `email` is missing or no text")?.to_owned();
+    // Empty for somebody who signed up to the same project by telephone.
+    let email = user.get("email").and_then(Value::as_str).ok_or("the user's `email` is missing or no text")?.to_owned();
     Ok(RemoteUser { id, email, metadata })
 }
 

@@ -82,7 +82,7 @@ pub struct RemoteSession {
 pub struct RemoteUser {
     /// Its name: the `sub` of its tokens.
     pub id: Uuid,
-    /// Its address, as the server writes it.
+    /// Its address, as the server writes it; empty if it has none.
     pub email: String,
     /// `user_metadata`: what was sent along at the signup, and what was added since.
     pub metadata: Map<String, Value>,

@@ -70,9 +70,19 @@ fn a_pending_signup_has_its_user_at_the_root_or_beside_no_session() {
 }
 
 #[test]
+fn a_user_without_an_address_is_refreshed_all_the_same() {
+    let mut body = good();
+    body["user"]["email"] = json!("");
+    assert_eq!(session(Call::Refresh, &reply(200, body), NOW).unwrap().user.email, "");
+}
+
+#[test]
 fn a_session_that_lacks_anything_or_has_another_type_is_none() {
     for path in ["access_token", "refresh_token", "expires_in", "user", "user.id", "user.email"] {
         for other in [None, Some(json!(null)), Some(json!("")), Some(json!([])), Some(json!(-1)), Some(json!(1.5))] {
+            if (path, &other) == ("user.email", &Some(json!(""))) {
+                continue;
+            }
             let mut body = good();
             let (object, name) = match path.split_once('.') {
                 Some((outer, inner)) => (&mut body[outer], inner),
