@@ -38,6 +38,7 @@
 //! | `accounts` | the gateway's own users: passwords, addresses, sessions (with `gateway`) | yes |
 //! | `jwks` | keys that are fetched, and issuers that are asked: [`authn::remote`] (in `gateway`) | yes |
 //! | `sqlite`, `postgres` | revocations that outlive the gateway, in a SQLite file or a PostgreSQL database | yes |
+//! | `supabase` | accounts that a Supabase Auth server keeps (with `accounts`) | yes |
 //! | `axum` | [`authn::Principal`] as an argument of axum 0.8 handlers, [`rejection::Rejection`] as an answer | |
 //! | `tonic` | refusals as gRPC statuses | |
 //!

@@ -1,5 +1,6 @@
 //! The gateway's own users, for an API that has no login of its own.
 //!
+//! - [`backend`]: who else may keep the users.
 //! - [`email`]: an address as it is shown and as it is compared.
 //! - [`model`]: a user, and what happens to one beside what was asked for: mail and the audit trail.
 //! - [`password`]: what a password may be, how it is kept, and how one is compared with what is kept.
@@ -8,6 +9,7 @@
 //! - [`throttle`]: how often may be guessed.
 
 pub mod attribute;
+pub mod backend;
 pub mod command;
 pub mod email;
 pub mod engine;
@@ -23,7 +25,6 @@ pub mod throttle;
 pub mod validation;
 mod values;
 mod uuid;
-pub mod validation;
 
 pub use self::uuid::{NoUuid, Uuid};
 

@@ -32,6 +32,9 @@ mod route;
 mod secrets;
 mod settings;
 mod store;
+// Nobody reads it yet.
+#[cfg(all(test, feature = "supabase"))]
+mod supabase;
 mod upstream;
 mod values;
 

@@ -11,6 +11,8 @@ mod properties;
 mod remote_keys;
 mod routes;
 mod secrets;
+#[cfg(feature = "supabase")]
+mod supabase;
 
 use std::path::Path;
 

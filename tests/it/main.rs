@@ -30,5 +30,7 @@ mod sqlite;
 #[cfg(feature = "sqlite")]
 #[path = "../store/mod.rs"]
 mod store;
+#[cfg(feature = "supabase")]
+mod supabase;
 mod token;
 mod upstreams;

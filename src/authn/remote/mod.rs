@@ -233,6 +233,7 @@ impl RemoteKeys {
     }
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+/// For a thread that fetches or asks.
+pub(crate) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
