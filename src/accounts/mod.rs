@@ -7,6 +7,7 @@
 //! - [`store`]: what a store of users promises.
 
 pub mod email;
+pub mod mail;
 pub mod model;
 pub mod password;
 pub mod session;
