@@ -3,22 +3,16 @@
 use serde_json::{Map, Value};
 use toml::{Table, Value as Toml};
 
-use super::validation::{Kind, Rule};
+use super::validation::{self, Field, Kind, Rule};
 use crate::contract::{answer::to_json, mistake::Mistakes};
 
 /// One attribute.
 #[derive(Debug, Clone)]
 pub struct Attribute {
-    /// What it is.
-    pub kind: Kind,
-    /// What its value has to be.
-    pub rule: Option<Rule>,
+    /// What its value has to be, whatever member it comes in.
+    pub field: Field,
     /// What is said where nothing was set.
     pub default: Value,
-    /// Whether null, or for a text nothing, takes it away.
-    pub nullable: bool,
-    /// Whether an empty text takes it away too.
-    pub empty_is_null: bool,
     /// Whether users set it themselves.
     pub writable: bool,
     /// What to say of a value that the rule forbids.
@@ -44,9 +38,7 @@ impl Attributes {
     #[must_use]
     pub fn known_of(&self, given: &Map<String, Value>) -> Map<String, Value> {
         let fits = |(name, value): &(&String, &Value)| {
-            self.get(name).is_some_and(|attribute| {
-                !value.is_null() && attribute.kind.is_of(value) && attribute.rule.as_ref().is_none_or(|r| r.allows(value))
-            })
+            !value.is_null() && self.get(name).is_some_and(|attribute| validation::fits(&attribute.field, value))
         };
         given.iter().filter(fits).map(|(name, value)| (name.clone(), value.clone())).collect()
     }
@@ -57,7 +49,7 @@ impl Attributes {
         for (name, value) in table {
             let mut mistakes = mistakes.below(name);
             match value {
-                Toml::Table(table) => attributes.0.extend(Attribute::read(table, &mut mistakes).map(|a| (name.clone(), a))),
+                Toml::Table(table) => attributes.0.extend(Attribute::read(name, table, &mut mistakes).map(|a| (name.clone(), a))),
                 _ => mistakes.push(&[], "an attribute is a table: { type = \"text\", default = \"\" }"),
             }
         }
@@ -66,7 +58,7 @@ impl Attributes {
 }
 
 impl Attribute {
-    fn read(table: &Table, mistakes: &mut Mistakes<'_>) -> Option<Self> {
+    fn read(name: &str, table: &Table, mistakes: &mut Mistakes<'_>) -> Option<Self> {
         let known: Vec<&'static str> = KEYS.into_iter().chain(MORE_KEYS).collect();
         for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
             mistakes.unknown(&[key], &known);
@@ -96,14 +88,15 @@ impl Attribute {
             mistakes.push(&["writable"], "must be true or false");
         }
         let default = table.get("default").map(to_json).unwrap_or_default();
-        if !default.is_null() && !kind.is_of(&default) {
+        let field = Field { nullable, empty_is_null, rule, ..Field::new(name, kind) };
+        if !default.is_null() && !validation::is_of(kind, &default) {
             mistakes.push(&["default"], "is not of the attribute's type");
         }
         let message = table.get("message").and_then(Toml::as_str).map(str::to_owned);
         if message.is_none() && table.contains_key("message") {
             mistakes.push(&["message"], "a string is expected");
         }
-        Some(Self { kind, rule, default, nullable, empty_is_null, writable: writable?, message })
+        Some(Self { field, default, writable: writable?, message })
     }
 }
 

@@ -104,6 +104,8 @@ pub struct TakenMail {
     pub number: u64,
     /// How often it was taken, this time included.
     pub attempt: u32,
+    /// When it was written.
+    pub written: Timestamp,
     /// Itself.
     pub mail: NewMail,
 }

@@ -107,6 +107,7 @@ impl Rule {
             requirement: Requirement::default(),
             owner: None,
             upstream,
+            builtin: Box::default(),
             allow: PathExceptions::NONE,
             issuers: Box::default(),
             mode: Mode::Report,

@@ -66,6 +66,8 @@ impl From<PrepareError> for Failure {
         match error {
             PrepareError::Keys(error) => error.into(),
             PrepareError::Routes(_) | PrepareError::Issuers(_) => Self::Configuration(error.to_string()),
+            #[cfg(feature = "accounts")]
+            PrepareError::Accounts(_) => Self::Other(error.to_string()),
             PrepareError::Echo(_) | PrepareError::Store(_) => Self::Other(error.to_string()),
         }
     }

@@ -74,8 +74,8 @@ struct BuiltIn {
     pattern: Pattern,
     /// Whether it asks for an access token.
     wants_caller: bool,
-    /// Whose tokens, by its name in the configuration.
-    issuer: String,
+    /// Whose tokens, by its name in the configuration, where there are several.
+    issuer: Option<String>,
     place: Place,
 }
 

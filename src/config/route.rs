@@ -169,7 +169,7 @@ fn add_built_in(routes: &mut Vec<Route>, built_in: Vec<BuiltIn>) {
             route.patterns.retain(|read| !pattern.covers_the_same(&read.value));
         }
         let access = if wants_caller { Access::Token } else { Access::Public };
-        let issuers = if wants_caller { vec![issuer] } else { Vec::new() };
+        let issuers = issuer.filter(|_| wants_caller).into_iter().collect();
         let spec = RouteSpec { access, builtin: endpoints, issuers, ..RouteSpec::default() };
         routes.push(Route { spec, patterns: vec![At { value: pattern, place }], place, names_upstream: true });
     }

@@ -338,7 +338,7 @@ async fn built_in(
         return Err(Rejection::NoRoute);
     };
     let asked = (&running.accounts, permit.rule().builtin());
-    let around = (snapshot, &*connection.peer);
+    let around = (snapshot, &connection.peer);
     let response = accounts::serve(request, asked, permit.principal(), around, log.id()).await?;
     Ok(response.map(Body::from))
 }

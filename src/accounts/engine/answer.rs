@@ -15,7 +15,7 @@ use crate::{
         failure::Failure,
         password::UnacceptablePassword,
         plan::Endpoint,
-        validation::Invalid,
+        validation::{Invalid, Problem},
         values::{Values, Variable},
     },
     contract::answer::Answer,
@@ -68,7 +68,7 @@ impl Accounts {
     fn failed(&self, endpoint: &Endpoint, call: &Call<'_>, failure: Failure) -> Result<Response<Bytes>, Rejection> {
         let Failure { kind, cause, invalid, rejection, retry_after, password } = failure;
         let member = endpoint.member(&Input::Password).unwrap_or("password");
-        let invalid = invalid.or_else(|| password.map(|wrong| Box::new(Invalid::at(member, wrong.into()))));
+        let invalid = invalid.or_else(|| password.map(|wrong| Box::new(Invalid::at(member, Problem::Password(wrong)))));
         let mut response = if let Some(words) = self.plan.words(endpoint, kind) {
             let (min, max) = match password {
                 Some(UnacceptablePassword::TooShort { min }) => (Some(min), None),
@@ -80,7 +80,7 @@ impl Accounts {
                 (Some(invalid), _) => Some(Cow::Owned(invalid.message())),
                 (None, _) => None,
             };
-            let field = invalid.as_ref().and_then(|invalid| invalid.member());
+            let field = invalid.as_ref().and_then(|invalid| invalid.first().member());
             self.say(words, &Values { message: told, field, min, max, ..self.values(call) })
         } else if let Some(invalid) = invalid {
             let (status, body) = invalid.render(self.plan.shape);
@@ -89,7 +89,7 @@ impl Accounts {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         } else {
-            return Err(rejection.unwrap_or_else(|| refusal(kind, retry_after)));
+            return Err(rejection.unwrap_or_else(|| refusal(kind, cause, retry_after)));
         };
         if let Some(after) = retry_after {
             // Whole seconds, rounded up: the client must not come too early.
@@ -109,7 +109,7 @@ impl Accounts {
 }
 
 /// What is said in the words for refusals where a preset has none for this failure.
-fn refusal(kind: FailureKind, retry_after: Option<Duration>) -> Rejection {
+fn refusal(kind: FailureKind, cause: Cow<'static, str>, retry_after: Option<Duration>) -> Rejection {
     let retry_after = retry_after.unwrap_or(TRY_AGAIN);
     match kind {
         FailureKind::Throttled => Rejection::RateLimited { retry_after },
@@ -119,6 +119,6 @@ fn refusal(kind: FailureKind, retry_after: Option<Duration>) -> Rejection {
         | FailureKind::NotConfigured
         | FailureKind::Unreachable => Rejection::Overloaded { retry_after },
         FailureKind::InvalidCredentials | FailureKind::InvalidRefreshToken => Rejection::NotAuthenticated,
-        _ => Rejection::BadRequest(BadRequest::Body),
+        _ => Rejection::BadRequest(BadRequest::Body(cause.into_owned())),
     }
 }

@@ -131,18 +131,18 @@ fn presented(accounts: &Accounts, bearer: Bearer, call: &Call<'_>) -> Result<(In
 fn of_body(invalid: Invalid, accounts: &Accounts, endpoint: &Endpoint) -> Failure {
     let kind = match invalid.kind() {
         Problem::Missing => FailureKind::Missing,
-        Problem::UnsupportedMediaType => FailureKind::UnsupportedMediaType,
-        Problem::Malformed(_) | Problem::NotAnObject(_) => FailureKind::Malformed,
-        Problem::Email(_) => FailureKind::InvalidEmail,
-        Problem::Rule(_) => FailureKind::InvalidValue,
+        Problem::UnsupportedMediaType { .. } => FailureKind::UnsupportedMediaType,
+        Problem::NoBody | Problem::NotUtf8 | Problem::Malformed(_) | Problem::NotAnObject { .. } => FailureKind::Malformed,
+        Problem::Email { .. } => FailureKind::InvalidEmail,
+        Problem::Rule(_) | Problem::OutOfRange { .. } => FailureKind::InvalidValue,
         _ => FailureKind::Invalid,
     };
     let of_attribute = |input: &Input| match input {
         Input::Attribute(name) => accounts.plan.attributes.get(name)?.message.clone(),
         _ => None,
     };
-    let member = invalid.errors().first().map(|error| error.member.clone());
-    let field = endpoint.fields.iter().find(|(field, _)| Some(&field.member) == member.as_ref());
+    let member = invalid.first().member();
+    let field = endpoint.fields.iter().find(|(field, _)| Some(field.member.as_str()) == member);
     let message = field.filter(|_| kind == FailureKind::InvalidValue).and_then(|(_, input)| of_attribute(input));
     let failure = Failure { kind, ..invalid.into() };
     match message {

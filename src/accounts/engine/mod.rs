@@ -29,7 +29,7 @@ use super::{
     Uuid,
     command::{Command, FailureKind},
     failure::Failure,
-    mail::{links::Links, template::MailKind},
+    mail::{Letter, Links, MailKind},
     minter::{Claimed, Minter, TokenSettings},
     model::{Aside, User},
     password::{Hasher, PasswordPolicy},
@@ -319,7 +319,7 @@ impl Accounts {
     fn mail(&self, kind: MailKind, user: &User, link: Option<(String, Duration)>) -> super::model::NewMail {
         let (link, expires_in) = link.unzip();
         let name = ["first_name", "name"].into_iter().find_map(|name| user.attributes.get(name)?.as_str());
-        super::mail::template::Letter {
+        Letter {
             kind,
             recipient: user.email.clone(),
             name: name.filter(|name| !name.is_empty()).map(str::to_owned),

@@ -4,7 +4,7 @@ use super::{Accounts, Call, Done, Inputs, login::session_of};
 use crate::accounts::{
     command::{FailureKind, Input},
     failure::Failure,
-    mail::template::MailKind,
+    mail::MailKind,
     model::{Aside, User},
     store::{PasswordChange, PasswordChanged, Right},
 };

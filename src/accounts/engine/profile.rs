@@ -8,7 +8,7 @@ use crate::{
         Uuid,
         command::{FailureKind, Input},
         failure::Failure,
-        mail::template::MailKind,
+        mail::MailKind,
         model::{Aside, User, UserPatch},
         store::{PasswordChange, Right, Update},
     },

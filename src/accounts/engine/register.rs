@@ -9,7 +9,7 @@ use crate::accounts::{
     command::{FailureKind, Input},
     email::Email,
     failure::Failure,
-    mail::template::MailKind,
+    mail::MailKind,
     model::{Aside, NewUser, User, UserPatch},
     session::Token,
     store::{Creation, OneTimeKey, OneTimePurpose, Update},

@@ -11,7 +11,7 @@ use crate::{
         command::{FailureKind, Input},
         email::Email,
         failure::Failure,
-        mail::template::MailKind,
+        mail::MailKind,
         model::{Aside, User},
         session::Token,
         store::{OneTimeKey, OneTimePurpose, PasswordChange, Right},

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{
     attribute::Attributes,
     command::{Bearer, Command, FailureKind, Input},
-    mail::{links::LinkPattern, template::MailKind},
+    mail::{LinkPattern, MailKind},
     validation::{Field, Shape},
     values::Variable,
 };
@@ -119,7 +119,7 @@ impl Plan {
     /// The words for `kind` at `endpoint`, if there are any: the endpoint's own before those of all, and those of this kind
     /// before those of what it is like.
     #[must_use]
-    pub fn words(&self, endpoint: &Endpoint, kind: FailureKind) -> Option<&Answer<Variable>> {
+    pub fn words<'p>(&'p self, endpoint: &'p Endpoint, kind: FailureKind) -> Option<&'p Answer<Variable>> {
         std::iter::successors(Some(kind), |kind| kind.like())
             .find_map(|kind| endpoint.failures.get(&kind).or_else(|| self.failures.get(&kind)))
     }

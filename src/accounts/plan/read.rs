@@ -9,7 +9,7 @@ use crate::{
     accounts::{
         attribute::Attributes,
         command::{Bearer, Command, FailureKind, Input},
-        mail::{links::LinkPattern, template::MailKind},
+        mail::{LinkPattern, MailKind},
         validation::{Field, Kind, Shape},
         values::{NAMES, Variable},
     },
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What of `[accounts]` is the plan's; the rest is settings.
-pub const KEYS: [&str; 9] =
+const KEYS: [&str; 9] =
     ["validation", "claims", "refresh_claims", "one_time_claims", "user", "attributes", "links", "failures", "endpoint"];
 
 const ENDPOINT_KEYS: [&str; 9] =
@@ -207,7 +207,8 @@ impl<'r, 'l> Reading<'r, 'l> {
 
     fn fields(&mut self, table: &Table, at: &str) -> Vec<(Field, Input)> {
         let mut fields = Vec::new();
-        let blank_is_missing = table.contains_key("missing");
+        let common = self.table.get("failures").and_then(Value::as_table);
+        let blank_is_missing = [Some(table), common].into_iter().flatten().any(|table| table.contains_key("missing"));
         for (member, input) in self.pairs(table, at, "fields") {
             let (name, required) = input.strip_suffix('?').map_or((input.as_str(), true), |name| (name, false));
             let input = Input::named(name);
@@ -222,23 +223,14 @@ impl<'r, 'l> Reading<'r, 'l> {
                 },
                 _ => None,
             };
-            let kind = match (&attribute, &input) {
-                (Some(attribute), _) => attribute.kind,
-                (None, Input::Email) if name == Input::LOGIN => Kind::Text,
-                (None, Input::Email) => Kind::Email,
-                (None, Input::Attributes) => Kind::Object,
-                (None, _) => Kind::Text,
+            let field = match (attribute, &input) {
+                (Some(attribute), _) => Field { member, ..attribute.field },
+                (None, Input::Email) if name != Input::LOGIN => Field::new(member, Kind::Email),
+                (None, Input::Attributes) => Field::new(member, Kind::Object),
+                (None, _) => Field::new(member, Kind::Text),
             };
-            let field = Field {
-                member,
-                kind,
-                required,
-                nullable: attribute.as_ref().is_some_and(|attribute| attribute.nullable),
-                secret: input.is_secret(),
-                empty_is_null: attribute.as_ref().is_some_and(|attribute| attribute.empty_is_null),
-                blank_is_missing: blank_is_missing && required,
-                rule: attribute.and_then(|attribute| attribute.rule),
-            };
+            let blank_is_missing = blank_is_missing && required;
+            let field = Field { required, secret: input.is_secret(), blank_is_missing, ..field };
             fields.push((field, input));
         }
         fields

@@ -55,6 +55,23 @@ use crate::jwt;
 /// How many characters a text has at most, where no [`Rule::MaxLength`] says it.
 pub const LONGEST_TEXT: usize = 10_000;
 
+/// Whether `value` is of this kind as it is.
+#[must_use]
+pub fn is_of(kind: Kind, value: &Value) -> bool {
+    match kind {
+        Kind::Text | Kind::Email => value.is_string(),
+        Kind::Integer => value.is_i64(),
+        Kind::Boolean => value.is_boolean(),
+        Kind::Object => value.is_object(),
+    }
+}
+
+/// Whether `value` can be the field's as it is: of its kind, and it keeps its rule.
+#[must_use]
+pub fn fits(field: &Field, value: &Value) -> bool {
+    is_of(field.kind, value) && value::kept(field, value.clone()).is_ok()
+}
+
 /// What stands where a value is not shown.
 const HIDDEN: &str = "**********";
 

@@ -159,7 +159,7 @@ fn boolean(value: jwt::Value<'_>, shape: Shape) -> Result<bool, Problem> {
 }
 
 /// The value, if it keeps its rule.
-fn kept(field: &Field, value: Value) -> Result<Value, Problem> {
+pub(super) fn kept(field: &Field, value: Value) -> Result<Value, Problem> {
     let Some(rule) = &field.rule else { return Ok(value) };
     let kept = match rule {
         Rule::Range { min, max } => {

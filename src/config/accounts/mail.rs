@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    accounts::mail::links::{Links, SiteUrl},
+    accounts::mail::{Links, SiteUrl},
     secret::Secret,
 };
 

@@ -96,8 +96,8 @@ impl Accounts {
         Some(accounts)
     }
 
-    /// The routes of the endpoints, each once.
-    pub(super) fn routes(&self, entry: &Entry) -> Vec<BuiltIn> {
+    /// The routes of the endpoints, each once. `several`: there are other issuers, whose tokens mean nothing here.
+    pub(super) fn routes(&self, entry: &Entry, several: bool) -> Vec<BuiltIn> {
         let mut routes: Vec<BuiltIn> = Vec::new();
         for (at, endpoint) in self.plan.endpoints.iter().enumerate() {
             for pattern in &endpoint.patterns {
@@ -107,7 +107,7 @@ impl Accounts {
                         endpoints: vec![at],
                         pattern: pattern.clone(),
                         wants_caller: endpoint.wants_caller(),
-                        issuer: self.issuer.clone(),
+                        issuer: several.then(|| self.issuer.clone()),
                         place: place_of(entry, at),
                     }),
                 }

@@ -107,7 +107,7 @@ pub(in crate::store) const ENQUEUE: &str = "INSERT INTO outbox \
 /// Who waited for another taker finds that it is not due any more.
 pub(in crate::store) const TAKE_MAIL: &str = "UPDATE outbox SET due_ms = $2, attempts = attempts + 1 WHERE due_ms <= $1 \
      AND number IN (SELECT number FROM outbox WHERE due_ms <= $1 ORDER BY due_ms, number LIMIT $3) \
-     RETURNING number, attempts, template, recipient, contents";
+     RETURNING number, attempts, enqueued_ms, template, recipient, contents";
 pub(in crate::store) const FORGET_MAIL: &str = "DELETE FROM outbox WHERE number = $1";
 pub(in crate::store) const RETRY_MAIL: &str = "UPDATE outbox SET due_ms = $3 WHERE number = $1 AND attempts = $2";
 pub(in crate::store) const WAITING_MAIL: &str = "SELECT COUNT(*), MIN(enqueued_ms) FROM outbox";
@@ -182,11 +182,14 @@ pub(in crate::store) fn child((_, _, made, child): &ChildRow) -> Child {
 }
 
 /// What [`TAKE_MAIL`] returns.
-pub(in crate::store) type MailRow = (i64, i64, String, String, String);
+pub(in crate::store) type MailRow = (i64, i64, i64, String, String, String);
 
-pub(in crate::store) fn mail((number, attempt, template, recipient, values): MailRow) -> Result<TakenMail, StoreError> {
+pub(in crate::store) fn mail(
+    (number, attempt, written, template, recipient, values): MailRow,
+) -> Result<TakenMail, StoreError> {
     let mail = NewMail { template, recipient, values: object(&values)? };
-    Ok(TakenMail { number: unsigned(number), attempt: u32::try_from(attempt).unwrap_or(u32::MAX), mail })
+    let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
+    Ok(TakenMail { number: unsigned(number), attempt, written: timestamp(written), mail })
 }
 
 /// What [`EVENTS`] selects.
