@@ -102,6 +102,11 @@ impl Minter {
         Uuid::random(&*self.random)
     }
 
+    /// A time after that of every token of `user` that was made until now, and not after that of those that will be.
+    pub(super) fn end_of_issue(&self, user: &User, now: Timestamp) -> Timestamp {
+        now.max(self.issue_time(user, now).saturating_add(Duration::from_millis(1)))
+    }
+
     fn issue_time(&self, user: &User, now: Timestamp) -> Timestamp {
         let revoked = self.revocations.subject_before(&self.settings.issuer, &self.subject(user));
         let next_second = |before: Timestamp| Timestamp::from_secs(before.as_millis().div_ceil(1000));

@@ -16,7 +16,7 @@ pub mod template;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode, header::{RETRY_AFTER, WWW_AUTHENTICATE}};
 
 use serde_json::Value;
 
@@ -60,6 +60,12 @@ impl Contract {
     #[must_use]
     pub const fn scheme(&self) -> SchemeMatch {
         self.dialect.scheme()
+    }
+
+    /// What whoever presents no credentials is asked for (RFC 9110 §11.6.1).
+    #[must_use]
+    pub fn challenge(&self) -> Option<&HeaderValue> {
+        self.dialect.answer(Reason::NotAuthenticated).headers().get(WWW_AUTHENTICATE)
     }
 
     /// The answer that the client gets.

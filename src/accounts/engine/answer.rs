@@ -4,8 +4,8 @@ use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response,
-    header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER},
+    HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
 use super::{Accounts, Call, Done};
@@ -36,7 +36,11 @@ impl Accounts {
             Ok(done) => self.done(endpoint, call, &done),
             Err(failure) => self.failed(endpoint, call, failure)?,
         };
+        let challenge = self.settings.challenge.as_ref().filter(|_| response.status() == StatusCode::UNAUTHORIZED);
         let headers = response.headers_mut();
+        if let Some(challenge) = challenge {
+            headers.entry(WWW_AUTHENTICATE).or_insert_with(|| challenge.clone());
+        }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
         Ok(response)

@@ -83,7 +83,7 @@ impl Accounts {
         match (scope, own) {
             (Scope::Local, Some(session)) => {
                 self.store.end_session(session, aside, now).await?;
-                self.end_caller(session, call).await;
+                self.end_caller(Some(session), call).await;
             }
             (Scope::Others, Some(session)) => {
                 let ended = self.store.end_sessions(user.id, Some(session), aside, now).await?;
@@ -91,8 +91,12 @@ impl Accounts {
                     self.revoke_sessions(&user, &ended).await;
                 }
             }
-            // A token that does not say which session it is of: none is left to chance.
-            (Scope::Global, _) | (Scope::Local | Scope::Others, None) => {
+            // The token does not say which session it is of. Rather all end than one that should not go on.
+            (Scope::Local, None) => {
+                self.store.end_sessions(user.id, None, aside, now).await?;
+                self.end_caller(None, call).await;
+            }
+            (Scope::Global, _) | (Scope::Others, None) => {
                 self.store.end_sessions(user.id, None, aside, now).await?;
                 self.revoke_all(&user).await;
             }
@@ -101,8 +105,8 @@ impl Accounts {
     }
 
     /// The caller's access token counts no more, and neither does any other one of the session.
-    async fn end_caller(&self, session: Uuid, call: &Call<'_>) {
-        if self.names_sessions() {
+    async fn end_caller(&self, session: Option<Uuid>, call: &Call<'_>) {
+        if let Some(session) = session.filter(|_| self.names_sessions()) {
             self.revoke(Target::Session(session.to_string())).await;
         } else if let Some(id) = call.caller.and_then(|caller| caller.claims().id()) {
             self.revoke(Target::Id(id.to_owned())).await;

@@ -21,7 +21,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use aws_lc_rs::rand::SecureRandom;
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderValue, Response};
 
 use self::inputs::Inputs;
 pub use self::tally::{Count, Tally};
@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     authn::{
-        Authenticator, CurrentKey, Principal,
+        Authenticator, CurrentKey, Principal, SchemeMatch,
         revocation::{Revocation, StoreFuture, Target},
     },
     clock::{Clock, Timestamp},
@@ -95,7 +95,9 @@ pub struct Settings {
     /// How long the links of mails are good for.
     pub lives: LinkLives,
     /// How the scheme `Bearer` is compared, and how long a token may be, in bytes.
-    pub bearer: (crate::authn::SchemeMatch, usize),
+    pub bearer: (SchemeMatch, usize),
+    /// What a 401 asks for (RFC 9110 §11.6.1).
+    pub challenge: Option<HeaderValue>,
 }
 
 /// What refresh tokens are like.
@@ -298,7 +300,8 @@ impl Accounts {
     /// From now on no access token of the user's counts.
     async fn revoke_all(&self, user: &User) {
         let subject = self.minter.subject(user);
-        self.revoke(Target::Subject { subject, before: self.clock.now() }).await;
+        let before = self.minter.end_of_issue(user, self.clock.now());
+        self.revoke(Target::Subject { subject, before }).await;
     }
 
     async fn revoke(&self, target: Target) {

@@ -94,5 +94,6 @@ fn settings(config: &Config, accounts: &config::Accounts, issuer: &Issuer, contr
         links: accounts.mail.links.clone(),
         lives: accounts.lives,
         bearer: (contract.scheme(), config.limits.token_bytes),
+        challenge: contract.challenge().cloned(),
     }
 }
