@@ -49,7 +49,9 @@ impl Attributes {
         for (name, value) in table {
             let mut mistakes = mistakes.below(name);
             match value {
-                Toml::Table(table) => attributes.0.extend(Attribute::read(name, table, &mut mistakes).map(|a| (name.clone(), a))),
+                Toml::Table(table) => {
+                    attributes.0.extend(Attribute::read(name, table, &mut mistakes).map(|a| (name.clone(), a)))
+                }
                 _ => mistakes.push(&[], "an attribute is a table: { type = \"text\", default = \"\" }"),
             }
         }

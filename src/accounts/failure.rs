@@ -96,6 +96,10 @@ impl From<NewPasswordError> for Failure {
 
 impl From<Invalid> for Failure {
     fn from(invalid: Invalid) -> Self {
-        Self { cause: invalid.message().into(), invalid: Some(Box::new(invalid)), ..Self::new(FailureKind::Invalid, "") }
+        Self {
+            cause: invalid.message().into(),
+            invalid: Some(Box::new(invalid)),
+            ..Self::new(FailureKind::Invalid, "")
+        }
     }
 }

@@ -10,7 +10,8 @@ use aws_lc_rs::rand::SecureRandom;
 use serde_json::{Map, Value};
 
 use super::{
-    NoRandomness, Uuid, attribute::Attributes,
+    NoRandomness, Uuid,
+    attribute::Attributes,
     model::User,
     session::{Session, Token},
     values::{Values, Variable},

@@ -22,9 +22,9 @@ pub mod plan;
 pub mod session;
 pub mod store;
 pub mod throttle;
+mod uuid;
 pub mod validation;
 mod values;
-mod uuid;
 
 pub use self::uuid::{NoUuid, Uuid};
 

@@ -113,7 +113,11 @@ impl Config {
         #[cfg(feature = "accounts")]
         let accounts = Accounts::read(accounts_entry, &issuer_names, &issuers, context);
         #[cfg(feature = "accounts")]
-        let built_in = accounts.iter().zip(accounts_entry).flat_map(|(accounts, entry)| accounts.routes(entry, issuers.len() > 1)).collect();
+        let built_in = accounts
+            .iter()
+            .zip(accounts_entry)
+            .flat_map(|(accounts, entry)| accounts.routes(entry, issuers.len() > 1))
+            .collect();
         #[cfg(not(feature = "accounts"))]
         let built_in = accounts_entry.map_or_else(Vec::new, |_| {
             reader.unsupported(&["accounts"]);

@@ -45,6 +45,8 @@ use std::path::{Path, PathBuf};
 
 use crate::authz::Pattern;
 
+#[cfg(feature = "accounts")]
+pub use self::accounts::{Accounts, Mail};
 pub(crate) use self::values::duration_in;
 use self::{
     context::{Context, read_file},
@@ -52,8 +54,6 @@ use self::{
     node::Table,
     reader::Reader,
 };
-#[cfg(feature = "accounts")]
-pub use self::accounts::{Accounts, Mail};
 pub use self::{
     cors::{Cors, Origins},
     diagnostics::Diagnostics,

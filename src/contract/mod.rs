@@ -16,7 +16,10 @@ pub mod template;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header::{RETRY_AFTER, WWW_AUTHENTICATE}};
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{RETRY_AFTER, WWW_AUTHENTICATE},
+};
 
 use serde_json::Value;
 

@@ -132,7 +132,9 @@ fn of_body(invalid: Invalid, accounts: &Accounts, endpoint: &Endpoint) -> Failur
     let kind = match invalid.kind() {
         Problem::Missing => FailureKind::Missing,
         Problem::UnsupportedMediaType { .. } => FailureKind::UnsupportedMediaType,
-        Problem::NoBody | Problem::NotUtf8 | Problem::Malformed(_) | Problem::NotAnObject { .. } => FailureKind::Malformed,
+        Problem::NoBody | Problem::NotUtf8 | Problem::Malformed(_) | Problem::NotAnObject { .. } => {
+            FailureKind::Malformed
+        }
         Problem::Email { .. } => FailureKind::InvalidEmail,
         Problem::Rule(_) | Problem::OutOfRange { .. } => FailureKind::InvalidValue,
         _ => FailureKind::Invalid,

@@ -181,12 +181,24 @@ impl Accounts {
     /// The endpoints of `plan`.
     #[must_use]
     pub fn new(plan: Plan, settings: Settings, parts: Parts) -> Self {
-        let Parts { store, authenticator, revoke, key, hasher, throttle, mail_limit, wake_sender, random, clock } = parts;
+        let Parts { store, authenticator, revoke, key, hasher, throttle, mail_limit, wake_sender, random, clock } =
+            parts;
         let revocations = Arc::clone(authenticator.revocations());
         let minter = Minter { settings: settings.tokens.clone(), key, revocations, random };
         let tally = Tally::default();
         Self {
-            plan, settings, store, authenticator, revoke, minter, hasher, throttle, mail_limit, wake_sender, clock, tally,
+            plan,
+            settings,
+            store,
+            authenticator,
+            revoke,
+            minter,
+            hasher,
+            throttle,
+            mail_limit,
+            wake_sender,
+            clock,
+            tally,
         }
     }
 

@@ -1,7 +1,5 @@
 //! Who the caller is, and what the caller may change of that.
 
-
-
 use super::{Accounts, Call, Done, Inputs, login::session_of, register};
 use crate::{
     accounts::{
@@ -34,9 +32,7 @@ impl Accounts {
         };
         // Looked at before anything is written.
         let hash = match &password {
-            Some(password) => {
-                Some(self.hasher.hash_new(password, self.settings.policy, &[user.email.as_str()]).await?)
-            }
+            Some(password) => Some(self.hasher.hash_new(password, self.settings.policy, &[user.email.as_str()]).await?),
             None => None,
         };
         let attributes = std::mem::take(&mut inputs.attributes);
@@ -88,7 +84,6 @@ impl Accounts {
         user.filter(|user| user.disabled.is_none()).ok_or_else(gone)
     }
 }
-
 
 /// A token of somebody who is not there any more is as good as a revoked one.
 pub(super) fn gone() -> Failure {

@@ -52,7 +52,9 @@ impl Accounts {
                     return Ok(Done::Pending(user));
                 }
                 let granted = self.begin(*user, Aside::event("logged_in", Some(call.address))).await?;
-                granted.map(|granted| Done::Session(Box::new(granted))).ok_or_else(|| Failure::credentials("it is gone"))
+                granted
+                    .map(|granted| Done::Session(Box::new(granted)))
+                    .ok_or_else(|| Failure::credentials("it is gone"))
             }
             Creation::EmailTaken if self.settings.confirm_email => {
                 self.tell_owner(&email, call).await?;
@@ -120,7 +122,10 @@ impl Accounts {
     }
 
     /// Those attributes that users may set, with a value.
-    fn writable(&self, given: serde_json::Map<String, serde_json::Value>) -> serde_json::Map<String, serde_json::Value> {
+    fn writable(
+        &self,
+        given: serde_json::Map<String, serde_json::Value>,
+    ) -> serde_json::Map<String, serde_json::Value> {
         let may = |name: &str| self.plan.attributes.get(name).is_none_or(|attribute| attribute.writable);
         given.into_iter().filter(|(name, value)| !value.is_null() && may(name)).collect()
     }

@@ -21,8 +21,17 @@ use crate::{
 };
 
 /// What of `[accounts]` is the plan's; the rest is settings.
-const KEYS: [&str; 9] =
-    ["validation", "claims", "refresh_claims", "one_time_claims", "user", "attributes", "links", "failures", "endpoint"];
+const KEYS: [&str; 9] = [
+    "validation",
+    "claims",
+    "refresh_claims",
+    "one_time_claims",
+    "user",
+    "attributes",
+    "links",
+    "failures",
+    "endpoint",
+];
 
 const ENDPOINT_KEYS: [&str; 9] =
     ["match", "query", "command", "bearer", "fields", "query_fields", "scope", "answer", "pending"];
@@ -185,9 +194,8 @@ impl<'r, 'l> Reading<'r, 'l> {
         let query_fields = self.pairs(table, at, "query_fields");
         let query_fields: Vec<_> = query_fields.into_iter().map(|(name, input)| (name, Input::named(&input))).collect();
         let answer = self.answer(table.get("answer"), &["endpoint", at, "answer"], 200..=399);
-        let pending = table.get("pending").and_then(|value| {
-            self.answer(Some(value), &["endpoint", at, "pending"], 200..=399)
-        });
+        let pending =
+            table.get("pending").and_then(|value| self.answer(Some(value), &["endpoint", at, "pending"], 200..=399));
         let failures = self.failures(table, &["endpoint", at], &ENDPOINT_KEYS);
         let command = command?;
         let told = |input: &Input| {
@@ -201,7 +209,17 @@ impl<'r, 'l> Reading<'r, 'l> {
         }
         let source = to_json(&Value::Table(table.clone()));
         Some(Endpoint {
-            patterns, query, command, bearer, fields, query_fields, scope, answer: answer?, pending, failures, source,
+            patterns,
+            query,
+            command,
+            bearer,
+            fields,
+            query_fields,
+            scope,
+            answer: answer?,
+            pending,
+            failures,
+            source,
         })
     }
 
@@ -310,4 +328,3 @@ fn texts(value: Option<&Value>) -> Vec<Option<&str>> {
         Some(value) => vec![value.as_str()],
     }
 }
-

@@ -38,7 +38,10 @@ impl Mail {
         let allowed = allowed.into_iter().map(|read| read.value).collect();
         let public = public.map(|read| read.value);
         // Without a site of its own, links that need one lead to the gateway.
-        mail.links = frontend.map(|read| read.value).or_else(|| public.clone()).map(|frontend| Links::new(frontend, allowed, public));
+        mail.links = frontend
+            .map(|read| read.value)
+            .or_else(|| public.clone())
+            .map(|frontend| Links::new(frontend, allowed, public));
         let Some(mut own) = reader.table("mail") else { return mail };
         mail.smtp = smtp(&mut own);
         mail.from = own.read("from", text).map(|read| read.value.to_owned());

@@ -64,7 +64,12 @@ pub struct Accounts {
 
 impl Accounts {
     /// Reads `[accounts]`. `None`: there is none, or it is wrong, which has been said.
-    pub(super) fn read(entry: Option<&Entry>, names: &[&str], issuers: &[Issuer], context: &Context<'_>) -> Option<Self> {
+    pub(super) fn read(
+        entry: Option<&Entry>,
+        names: &[&str],
+        issuers: &[Issuer],
+        context: &Context<'_>,
+    ) -> Option<Self> {
         let entry = entry?;
         let mut reader = Reader::new(&entry.node, entry.place, "accounts".to_owned(), context)?;
         let plan = read_plan(entry, &mut reader, context);
@@ -90,7 +95,8 @@ impl Accounts {
         };
         reader.finish();
         if accounts.confirm_email && accounts.mail.links.is_none() {
-            let message = "`accounts.confirm_email` needs `accounts.frontend_url` or `accounts.public_url`, where links lead";
+            let message =
+                "`accounts.confirm_email` needs `accounts.frontend_url` or `accounts.public_url`, where links lead";
             context.report(Diagnostic::missing(message).at(entry.place));
         }
         Some(accounts)
@@ -154,7 +160,8 @@ fn signer(reader: &mut Reader<'_>, names: &[&str], issuers: &[Issuer]) -> Option
                 KeySource::Remote { .. } | KeySource::Introspection(_) => "its keys are somebody else's",
                 _ => "it has no private key",
             };
-            let message = format!("`accounts` needs an issuer that signs, and `issuer.{}` does not: {how}", issuer.name);
+            let message =
+                format!("`accounts` needs an issuer that signs, and `issuer.{}` does not: {how}", issuer.name);
             let help = "give it `signing_keys` or a `secret`, or leave its key source out with a preset";
             reader.context.report(Diagnostic::mistake(message).at(place).help(help));
             None
