@@ -1,4 +1,4 @@
-//! Any bytes as the body of an endpoint that has a member of each kind: what is read is what the fields describe and is
+//! Any bytes as the body of an endpoint with members of all kinds but objects: what is read is what the fields describe and is
 //! read again as the same; what is refused has an answer in each shape.
 
 #![no_main]

@@ -8,7 +8,8 @@ use crate::{accounts::password::UnacceptablePassword, jwt};
 /// Why a body is not accepted: at least one error.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invalid {
-    first: FieldError,
+    /// In a box, because results are moved.
+    first: Box<FieldError>,
     others: Vec<FieldError>,
 }
 
@@ -118,41 +119,41 @@ impl Invalid {
         Self::one(FieldError { member: Some(member.into()), problem, input })
     }
 
-    pub(super) const fn of_body(problem: Problem, input: serde_json::Value) -> Self {
+    pub(super) fn of_body(problem: Problem, input: serde_json::Value) -> Self {
         Self::one(FieldError { member: None, problem, input })
     }
 
     pub(super) fn collected(errors: Vec<FieldError>) -> Option<Self> {
         let mut errors = errors.into_iter();
-        Some(Self { first: errors.next()?, others: errors.collect() })
+        Some(Self { first: Box::new(errors.next()?), others: errors.collect() })
     }
 
-    const fn one(first: FieldError) -> Self {
-        Self { first, others: Vec::new() }
+    fn one(first: FieldError) -> Self {
+        Self { first: Box::new(first), others: Vec::new() }
     }
 
     /// Whether something required is missing and nothing before it is wrong, so that an endpoint's own text about what it
     /// requires is the right answer.
     #[must_use]
-    pub const fn missing(&self) -> bool {
+    pub fn missing(&self) -> bool {
         matches!(self.first.problem, Problem::Missing | Problem::NoBody)
     }
 
     /// What is wrong first, in the order of the fields.
     #[must_use]
-    pub const fn first(&self) -> &FieldError {
+    pub fn first(&self) -> &FieldError {
         &self.first
     }
 
     /// What is wrong first, without where.
     #[must_use]
-    pub const fn kind(&self) -> &Problem {
+    pub fn kind(&self) -> &Problem {
         &self.first.problem
     }
 
     /// All that is wrong, in the order of the fields.
     pub fn errors(&self) -> impl Iterator<Item = &FieldError> {
-        iter::once(&self.first).chain(&self.others)
+        iter::once(&*self.first).chain(&self.others)
     }
 
     /// What is wrong first, as a text that names the member: `email is required`. Nothing that was given is in it.

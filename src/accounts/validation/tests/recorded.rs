@@ -47,7 +47,8 @@ fn ours(kind: Option<&str>, body: &str, fields: &[Field], shape: Shape) -> (u16,
 
 /// Values and their order.
 fn same(one: &Value, other: &Value) -> bool {
-    one.to_string() == other.to_string()
+    let [one, other] = [one, other].map(Value::to_string);
+    one == other
 }
 
 /// Compares all rows. Those that differ must be the `known` ones: a content type or a part of a body, and why.
