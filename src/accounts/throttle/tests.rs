@@ -188,6 +188,18 @@ fn ipv6_counts_by_the_first_64_bits_and_ipv4_is_ipv4_however_it_is_written() {
 }
 
 #[test]
+fn retry_after_is_that_of_the_limit_that_lasts_longest() {
+    let (throttle, clock) = throttle("1/8s", "1/8s");
+    throttle.begin(BERT, v4(1)).unwrap().failed();
+    clock.advance(Duration::from_secs(4));
+    (10..20).for_each(|number| throttle.begin(ANNA, v4(number)).unwrap().failed());
+    let throttled = throttle.begin(ANNA, v4(1)).unwrap_err();
+    assert_eq!((throttled.by, throttled.retry_after), (By::Account, Duration::from_secs(9)));
+    clock.advance(throttled.retry_after);
+    assert!(throttle.begin(ANNA, v4(1)).is_ok());
+}
+
+#[test]
 fn what_is_off_stops_nothing() {
     let (neither, _) = throttle("off", "off");
     assert_eq!(failures(&neither, ANNA, v4(1), 1000), 1000);
