@@ -1,8 +1,8 @@
 //! How often may be guessed: limits on failed tries, for one account and for one address.
 //!
-//! A try is counted when it [begins](Throttle::begin), before anything is looked up or hashed, so a thousand at once get no
-//! more than the limit. One that succeeds is given back. Accounts that do not exist are counted like others: whoever is
-//! refused learns nothing. A try is refused when any of these has no more to give, in this order:
+//! A try is counted when it [begins](Throttle::begin), before anything is looked up or hashed, so a thousand at once
+//! get no more than the limit. One that succeeds is given back. Accounts that do not exist are counted like others:
+//! whoever is refused learns nothing. A try is refused when any of these has no more to give, in this order:
 //!
 //! 1. **The account from this address**: `account` tries. Who fails somewhere else takes nothing from this.
 //! 2. **The address**, over all accounts: `address` tries. A success gives back itself and nothing more: an own account
@@ -11,29 +11,29 @@
 //!    which the account has not been logged in to within 30 days. So an attacker with many addresses gets no more than
 //!    this, and does not lock out the owner, who comes from where he always comes from.
 //!
-//! An address is a whole IPv4 address or the first 64 bits of an IPv6 one, which is what a customer gets at the least (RFC
-//! 6177 §2). Owners who share an address with who attacks them, behind one NAT, are locked out there together.
+//! An address is a whole IPv4 address or the first 64 bits of an IPv6 one, which is what a customer gets at the least
+//! (RFC 6177 §2). Owners who share an address with who attacks them, behind one NAT, are locked out there together.
 //!
 //! # Windows
 //!
-//! A window slides in eighths: a try counts for the window, and at most an eighth of it longer. In no stretch of time as
-//! long as the window does more than the limit fail, which is how `10/15m` reads. A token bucket (GCRA) would take less
-//! memory, but lets almost twice the limit fail in the first window. [`Throttled::retry_after`] is when the oldest try
-//! that counts no longer does.
+//! A window slides in eighths: a try counts for the window, and at most an eighth of it longer. In no stretch of time
+//! as long as the window does more than the limit fail, which is how `10/15m` reads. A token bucket (GCRA) would take
+//! less memory, but lets almost twice the limit fail in the first window. [`Throttled::retry_after`] is when the oldest
+//! try that counts no longer does.
 //!
 //! When the time is set back, what was counted ages from the new time on: nobody is locked out for longer than a window
 //! and an eighth after the next try. Set forward, tries are forgiven early.
 //!
 //! # Memory
 //!
-//! Each of the three tables holds 65,536 counters of 56 bytes, and as many familiar addresses of 24: 12 MiB at most, taken
-//! as they are needed. A key stands in one of 4,096 buckets of 16, by a hash with a random seed that only this process
-//! knows; neither an e-mail nor an address is kept. A full bucket forgets *the counter with the fewest tries*, the oldest of
-//! those. So what a flood of invented accounts or addresses, one try each, displaces is others with one try; to forget one
-//! with `k`, fifteen neighbours need as many, and as nobody can say which are neighbours, about 65,536 × `k` failed tries
-//! within a window are needed, from 655 × `k` addresses at the default limits. What is let through then: `k` tries more of
-//! one counter, while the other two of the same guess still count.
-//! Of one account eight addresses are familiar, the latest. A restart forgets everything.
+//! Each of the three tables holds 65,536 counters of 56 bytes, and as many familiar addresses of 24: 12 MiB at most,
+//! taken as they are needed. A key stands in one of 4,096 buckets of 16, by a hash with a random seed that only this
+//! process knows; neither an e-mail nor an address is kept. A full bucket forgets *the counter with the fewest tries*,
+//! the oldest of those. So what a flood of invented accounts or addresses, one try each, displaces is others with one
+//! try; to forget one with `k`, fifteen neighbours need as many, and as nobody can say which are neighbours, about
+//! 65,536 × `k` failed tries within a window are needed, from 655 × `k` addresses at the default limits. What is let
+//! through then: `k` tries more of one counter, while the other two of the same guess still count. Of one account eight
+//! addresses are familiar, the latest. A restart forgets everything.
 
 mod counters;
 mod familiar;

@@ -69,8 +69,9 @@ def fresh_email(name="anna"):
 
 def difference(expected, seen, place="body"):
     """What keeps `seen` from being `expected`: every key and no other, numbers of the same type. None: nothing."""
+    name = place.rpartition(".")[2]
     if isinstance(expected, Like):
-        return None if expected.test(seen) else f"{place} is {shown(seen)}, not {expected}"
+        return None if expected.test(seen) else f"{place} is {shown(seen, name)}, not {expected}"
     if isinstance(expected, dict) and isinstance(seen, dict):
         if expected.keys() != seen.keys():
             return f"{place} has the keys {sorted(seen)}, not {sorted(expected)}"
@@ -81,6 +82,8 @@ def difference(expected, seen, place="body"):
         return next((text for text in found if text), None)
     if type(expected) is type(seen) and expected == seen:
         return None
+    if name in SECRET:
+        return f"{place} is not the one expected"
     return f"{place} is {shown(seen)}, not {shown(expected)}"
 
 
@@ -92,8 +95,8 @@ def hidden(value, name=""):
     return f"({len(value)} characters)" if name in SECRET and isinstance(value, str) else value
 
 
-def shown(value):
-    return json.dumps(hidden(value), default=repr, ensure_ascii=False)
+def shown(value, name=""):
+    return json.dumps(hidden(value, name), default=repr, ensure_ascii=False)
 
 
 def body_of(response):
@@ -159,3 +162,6 @@ def run(commands, usage):
     except Wrong as wrong:
         print(json.dumps({"failed": str(wrong)}, ensure_ascii=False), flush=True)
         sys.exit(f"not as documented: {wrong}")
+    except Exception as error:
+        print(json.dumps({"failed": f"{type(error).__name__}: {error}"}, ensure_ascii=False), flush=True)
+        raise

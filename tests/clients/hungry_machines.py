@@ -6,7 +6,7 @@
     hungry_machines.py URL unavailable STATUS DETAIL  signup, login and refresh while what is behind them is not there
 
 Environment: EXPIRED_TOKEN, an access token past its expiry, rightly signed, for the one answer that needs it.
-The tour makes users of its own. It fails 3 logins and 7 refreshes. It does not wait for the reuse interval to end.
+The tour makes users of its own. It fails 2 logins and 6 refreshes. It does not wait for the reuse interval to end.
 """
 
 import os

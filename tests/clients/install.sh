@@ -4,7 +4,7 @@
 #
 #     tests/clients/install.sh FOLDER
 #
-# Then FOLDER/python/bin/python runs the .py files beside, and node runs FOLDER/node/*.mjs.
+# Then FOLDER/python/bin/python runs FOLDER/python/*.py, and node runs FOLDER/node/*.mjs.
 set -euo pipefail
 
 here=$(realpath "$(dirname "$0")")
@@ -27,3 +27,4 @@ if ! cmp -s "$here/requirements.txt" python/installed; then
     python/bin/pip install --quiet --no-deps --requirement "$here/requirements.txt"
     cp "$here/requirements.txt" python/installed
 fi
+cp "$here"/*.py python
