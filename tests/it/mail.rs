@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use aws_lc_rs::rand::SystemRandom;
@@ -26,7 +26,7 @@ use bearergate::{
 };
 use mail_parser::MessageParser;
 use tempfile::TempDir;
-use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
+use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle, time::Instant};
 
 use crate::support::smtp::{Deed, SmtpServer, Tls};
 
@@ -515,14 +515,17 @@ fn a_server_without_tls_gets_nothing_where_tls_is_demanded() {
 fn an_answer_that_was_put_before_tls_does_not_make_a_mail_count_as_sent() {
     let (office, server) = (Office::new(), SmtpServer::start_at("127.0.0.1:0".parse().unwrap(), Tls::Offered));
     server.once("STARTTLS", Deed::Answer("220 go ahead\r\n250 injected"));
-    server.once("RCPT", Deed::Answer("450 later"));
+    server.once(".", Deed::Answer("451 later"));
     let mut settings = settings(&server.url("smtp+starttls"));
     settings.smtp.as_mut().unwrap().authorities = Some(server.authority.clone());
     let sender = office.run(&settings);
     office.write(letter("ada@example.com"));
     sender.waker.wake();
     until("it fails", || sender.figures.failed() == 1);
+    assert_eq!(sender.figures.last_error().unwrap().1, "the server answered 250 to DATA");
     office.later(12, &sender);
+    until("it fails", || sender.figures.failed() == 2);
+    office.later(24, &sender);
     until("it is sent", || sender.figures.sent() == 1);
     assert_eq!(server.mails().len(), 1);
 }

@@ -333,7 +333,7 @@ fn left(life: Duration, age: Duration) -> Option<Duration> {
 fn in_words(life: Duration) -> String {
     let seconds = life.as_secs();
     let units = [(86_400, "day", 7), (3600, "hour", 1), (60, "minute", 1), (1, "second", 0)];
-    let fits = |(size, _, least): &(u64, &str, u64)| seconds % size == 0 && seconds / size >= *least;
+    let fits = |(size, _, least): &(u64, &str, u64)| seconds.is_multiple_of(*size) && seconds / size >= *least;
     let (size, unit, _) = units.into_iter().find(fits).unwrap_or((1, "second", 0));
     let count = seconds / size;
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
