@@ -17,6 +17,8 @@ mod http_2;
 mod identity;
 mod issuers;
 mod keys;
+#[cfg(all(feature = "accounts", feature = "sqlite"))]
+mod mail;
 #[cfg(feature = "sqlite")]
 mod ownership;
 mod path;

@@ -373,6 +373,7 @@ pub(crate) fn mail_is_taken_by_one_and_again_after_the_lease(location: &Location
         taken.extend(store.take_mail(NOW, later(60), 10).await.unwrap());
         let templates: Vec<_> = taken.iter().map(|taken| (taken.mail.template.as_str(), taken.attempt)).collect();
         assert_eq!(templates, [("first", 1), ("second", 1), ("third", 1)]);
+        assert!(taken.iter().all(|taken| taken.written == NOW), "{taken:?}");
         assert_eq!(store.take_mail(later(59), later(90), 10).await.unwrap(), []);
         assert!(store.forget_mail(taken[0].number).await.unwrap());
         assert!(!store.forget_mail(taken[0].number).await.unwrap());

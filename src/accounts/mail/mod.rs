@@ -93,7 +93,7 @@ impl SendError {
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
         match self {
-            Self::Recipient => true,
+            Self::Recipient | Self::Render(RenderError::Over) => true,
             Self::Smtp(error) => error.is_permanent(),
             Self::Render(_) | Self::Random(_) | Self::Late => false,
         }
@@ -119,18 +119,19 @@ impl Mailer {
         matches!(self.transport, Transport::Log)
     }
 
-    /// Renders `mail` and hands it over, dated `now`.
+    /// Renders `mail`, which was `written` then, and hands it over, dated `now`.
     ///
     /// # Errors
     /// See [`SendError`].
     pub async fn send(
         &self,
         mail: &NewMail,
+        written: Timestamp,
         now: Timestamp,
         random: &(dyn SecureRandom + Send + Sync),
     ) -> Result<(), SendError> {
         let recipient = Email::parse(&mail.recipient).map_err(|_| SendError::Recipient)?;
-        let rendered = self.templates.render(mail, &self.from.domain())?;
+        let rendered = self.templates.render(mail, now.since(written), &self.from.domain())?;
         let message = Message::new(&self.from, &recipient, rendered, now, random)?;
         Ok(self.transport.send(&message).await?)
     }

@@ -7,8 +7,8 @@
 //!    twice if the crash came between the server's answer and the store's.
 //! 3. A mail that could not be sent is due again after some 12 seconds, then after twice as long each time, up to an hour;
 //!    up to a quarter less, by chance, so that not all that failed together come together.
-//! 4. It is given up when the server refuses the recipient for good, or three days after it was written. The log tells
-//!    its number and its template then, not whom it was for.
+//! 4. It is given up when the server refuses the recipient for good, when the link in it has ended, or three days after
+//!    it was written. The log tells its number and its template then, not whom it was for.
 //! 5. A mail that cannot be rendered is one that could not be sent: another version of the program may know how.
 
 use std::{
@@ -31,7 +31,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{Mailer, SendError};
+use super::{MailKind, Mailer, SendError};
 use crate::{
     accounts::{model::TakenMail, store::OutboxStore},
     clock::{Clock, Timestamp},
@@ -109,7 +109,7 @@ impl MailFigures {
         self.given_up.load(Ordering::Relaxed)
     }
 
-    /// When and why the last try failed, if none has gone well since. Names no recipient.
+    /// When and why the last try failed that is worth another, if none has gone well since. Names no recipient.
     #[must_use]
     pub fn last_error(&self) -> Option<(Timestamp, String)> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -183,46 +183,57 @@ impl Shared {
         let now = self.clock.now();
         let most = u32::try_from(most).unwrap_or(u32::MAX);
         self.outbox.take_mail(now, now.saturating_add(LEASE), most).await.unwrap_or_else(|error| {
-            // Once a second; the store's own status tells it too.
+            // Once a second; the store's own status tells it.
             debug!("mail cannot be taken from the outbox: {error}");
-            self.figures.note(Some((now, error.to_string())));
             Vec::new()
         })
     }
 
     async fn deliver(self: Arc<Self>, taken: TakenMail) {
-        let send = self.mailer.send(&taken.mail, self.clock.now(), &*self.random);
-        let sent = timeout(LONGEST, send).await.unwrap_or(Err(SendError::Late));
+        let send = self.mailer.send(&taken.mail, taken.written, self.clock.now(), &*self.random);
+        match timeout(LONGEST, send).await.unwrap_or(Err(SendError::Late)) {
+            Ok(()) => {
+                self.figures.sent.fetch_add(1, Ordering::Relaxed);
+                self.figures.note(None);
+                self.forget(taken.number).await;
+            }
+            Err(error) => self.fail(&taken, &error).await,
+        }
+    }
+
+    async fn fail(&self, taken: &TakenMail, error: &SendError) {
         let now = self.clock.now();
-        let Err(error) = sent else {
-            self.figures.sent.fetch_add(1, Ordering::Relaxed);
-            self.figures.note(None);
-            return self.forget(&taken).await;
-        };
+        // What is wrong with one mail for good says nothing about the next.
+        if !error.is_permanent() {
+            self.figures.note(Some((now, error.to_string())));
+        }
         self.figures.failed.fetch_add(1, Ordering::Relaxed);
-        self.figures.note(Some((now, error.to_string())));
-        let TakenMail { number, attempt, written, .. } = taken;
-        // Anybody may have put what stands there into the outbox.
-        let template = taken.mail.template.parse().map_or("unknown", super::MailKind::as_str);
+        let TakenMail { number, attempt, written, .. } = *taken;
+        // Anything may stand there.
+        let template = taken.mail.template.parse().map_or("unknown", MailKind::as_str);
         if error.is_permanent() || now.since(written) >= GIVEN_UP_AFTER {
             self.figures.given_up.fetch_add(1, Ordering::Relaxed);
             warn!(number, template, attempt, "mail is given up: {error}");
-            return self.forget(&taken).await;
+            return self.forget(number).await;
         }
         let next = now.saturating_add(pause(attempt, &*self.random));
         warn!(number, template, attempt, %next, "mail could not be sent, and will be tried again: {error}");
+        self.retry(number, attempt, next).await;
+    }
+
+    async fn retry(&self, number: u64, attempt: u32, next: Timestamp) {
         if let Err(error) = self.outbox.retry_mail(number, attempt, next).await {
             warn!(number, "mail will be tried again only when its lease is over: {error}");
         }
     }
 
     /// What has been sent must not be sent again because the store was busy for a moment.
-    async fn forget(&self, taken: &TakenMail) {
+    async fn forget(&self, number: u64) {
         let mut tries = 0;
-        while let Err(error) = self.outbox.forget_mail(taken.number).await {
+        while let Err(error) = self.outbox.forget_mail(number).await {
             tries += 1;
             if tries == FORGET_TRIES {
-                warn!(number = taken.number, "mail cannot be taken out of the outbox, and will be sent again: {error}");
+                warn!(number, "mail cannot be taken out of the outbox, and will be sent again: {error}");
                 return;
             }
             sleep(Duration::from_secs(1)).await;

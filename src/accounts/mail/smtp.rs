@@ -186,8 +186,15 @@ impl Smtp {
         let (sender, recipient) = (address(&message.sender), address(&message.recipient));
         self.step(Step::Sender, connection.command(Mail::new(Some(sender), parameters))).await?;
         self.step(Step::Recipient, connection.command(Rcpt::new(recipient, Vec::new()))).await?;
-        self.step(Step::Data, connection.command(Data)).await?;
-        self.step(Step::Message, connection.message(&message.bytes)).await?;
+        let go_ahead = self.step(Step::Data, connection.command(Data)).await?.code();
+        // Not another step's answer: somebody on the way may have put one before the others (RFC 3207 §6).
+        if number(go_ahead) != 354 {
+            return Err(SmtpError::Answer(Step::Data, number(go_ahead)));
+        }
+        let taken = self.step(Step::Message, connection.message(&message.bytes)).await?.code();
+        if taken.severity != Severity::PositiveCompletion {
+            return Err(SmtpError::Answer(Step::Message, number(taken)));
+        }
         Ok(())
     }
 

@@ -62,6 +62,9 @@ pub enum RenderError {
     /// There is no such kind; another version of the program has written it, perhaps.
     #[error("there is no template of its name")]
     Unknown,
+    /// Its link has ended before it was sent.
+    #[error("its link has ended")]
+    Over,
     /// It needs a value that it does not have, or has an unfit one: which.
     #[error("its value `{0}` is missing, or none that can be shown")]
     Value(&'static str),
@@ -143,11 +146,11 @@ impl Templates {
         if mistakes.is_empty() { Ok(templates) } else { Err(TemplateMistakes(mistakes)) }
     }
 
-    /// A mail as `mail` says. `product` is what the service is called if nothing else says so.
+    /// A mail as `mail` says, which was written `age` ago. `product` is what the service is called if nothing else says so.
     ///
     /// # Errors
     /// See [`RenderError`].
-    pub fn render(&self, mail: &NewMail, product: &str) -> Result<Rendered, RenderError> {
+    pub fn render(&self, mail: &NewMail, age: Duration, product: &str) -> Result<Rendered, RenderError> {
         let kind: MailKind = mail.template.parse()?;
         let text = |name| mail.values.get(name).and_then(Value::as_str);
         let link = text("link").unwrap_or_default();
@@ -158,12 +161,13 @@ impl Templates {
         if kind.needs_link() && expires_in.is_none() {
             return Err(RenderError::Value("expires_in"));
         }
+        let left = expires_in.map(|life| left(life, age).ok_or(RenderError::Over)).transpose()?;
         let values = Values {
             link,
             email: &mail.recipient,
             name: text("name").filter(|name| is_name(name)).unwrap_or_default(),
             product: self.product.as_deref().or_else(|| host(link)).unwrap_or(product),
-            expires_in: &expires_in.map(in_words).unwrap_or_default(),
+            expires_in: &left.map(in_words).unwrap_or_default(),
         };
         self.render_kind(kind, &values).map_err(|mistakes| {
             let place = mistakes.into_iter().next().map(|mistake| (mistake.file, mistake.line));
@@ -315,11 +319,21 @@ fn is_name(name: &str) -> bool {
         && !name.match_indices('.').any(is_dot_within)
 }
 
+/// How long a link is good that was good for `life` a while ago, in whole hours or else minutes unless it is new.
+fn left(life: Duration, age: Duration) -> Option<Duration> {
+    if age < Duration::from_secs(60) && age < life {
+        return Some(life);
+    }
+    let left = life.checked_sub(age)?.as_secs();
+    let unit = if left >= 7200 { 3600 } else { 60 };
+    Some(Duration::from_secs(left / unit * unit)).filter(|left| !left.is_zero())
+}
+
 /// In its largest unit that leaves nothing over: `1 hour`, `72 hours`, `7 days` from a week on.
 fn in_words(life: Duration) -> String {
     let seconds = life.as_secs();
     let units = [(86_400, "day", 7), (3600, "hour", 1), (60, "minute", 1), (1, "second", 0)];
-    let fits = |(size, _, least): &(u64, &str, u64)| seconds % size == 0 && seconds / size >= *least;
+    let fits = |(size, _, least): &(u64, &str, u64)| seconds.is_multiple_of(*size) && seconds / size >= *least;
     let (size, unit, _) = units.into_iter().find(fits).unwrap_or((1, "second", 0));
     let count = seconds / size;
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })

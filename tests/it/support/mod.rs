@@ -4,6 +4,8 @@ pub(crate) mod client;
 pub(crate) mod deployment;
 pub(crate) mod forge;
 pub(crate) mod http_2;
+#[cfg(all(feature = "accounts", feature = "sqlite"))]
+pub(crate) mod smtp;
 pub(crate) mod upstream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

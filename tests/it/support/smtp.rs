@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
     time::Duration,
 };
@@ -37,6 +37,14 @@ pub(crate) enum Tls {
     Offered,
     /// From the first byte.
     AtOnce,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Plain,
+    Upgradable,
+    Upgraded,
+    Tls,
 }
 
 /// A mail that it took.
@@ -86,7 +94,8 @@ impl SmtpServer {
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let authority = certified.cert.pem().into_bytes();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
         let config = config.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -105,12 +114,12 @@ impl SmtpServer {
                         tokio::spawn(async move {
                             if tls == Tls::AtOnce {
                                 let Ok(stream) = acceptor.accept(stream).await else { return };
-                                shared.serve(BufReader::new(stream), None, true).await;
-                            } else if let Some(stream) =
-                                shared.serve(BufReader::new(stream), Some(tls == Tls::Offered), false).await
-                            {
+                                shared.serve(BufReader::new(stream), Phase::Tls).await;
+                            } else {
+                                let phase = if tls == Tls::Offered { Phase::Upgradable } else { Phase::Plain };
+                                let Some(stream) = shared.serve(BufReader::new(stream), phase).await else { return };
                                 let Ok(stream) = acceptor.accept(stream.into_inner()).await else { return };
-                                shared.serve(BufReader::new(stream), None, true).await;
+                                shared.serve(BufReader::new(stream), Phase::Upgraded).await;
                             }
                         });
                     }
@@ -164,14 +173,12 @@ impl SmtpServer {
     }
 
     pub(crate) fn wait_for_command(&self, command: &str, times: usize) {
-        self.wait(|state| state.commands.iter().filter(|told| told.starts_with(command)).count() >= times);
+        drop(self.wait(|state| state.commands.iter().filter(|told| told.starts_with(command)).count() >= times));
     }
 
-    #[track_caller]
-    fn wait(&self, enough: impl Fn(&State) -> bool) -> std::sync::MutexGuard<'_, State> {
+    fn wait(&self, enough: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let state = self.shared.state.lock().unwrap();
-        let (state, waited) =
-            self.shared.changed.wait_timeout_while(state, PATIENCE, |state| !enough(state)).unwrap();
+        let (state, waited) = self.shared.changed.wait_timeout_while(state, PATIENCE, |state| !enough(state)).unwrap();
         assert!(!waited.timed_out(), "the server was only told {:?}", state.commands);
         state
     }
@@ -188,19 +195,17 @@ impl Shared {
             .map(|(_, deed)| deed)
     }
 
-    /// Until the client leaves, or wants to go on with TLS: then the stream. `may_upgrade`: whether that is offered; `None`
-    /// over TLS.
+    /// Until the client leaves, or wants to go on with TLS: then the stream.
     async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         mut stream: BufReader<S>,
-        may_upgrade: Option<bool>,
-        tls: bool,
+        phase: Phase,
     ) -> Option<BufReader<S>> {
         // After STARTTLS the client speaks first.
-        let greet = may_upgrade.is_some() || !self.state.lock().unwrap().commands.iter().any(|told| told == "STARTTLS");
-        if greet {
+        if phase != Phase::Upgraded {
             self.answer(&mut stream, "HELLO", "220 localhost ready").await?;
         }
+        let tls = matches!(phase, Phase::Tls | Phase::Upgraded);
         let (mut sender, mut recipient, mut login) = (String::new(), String::new(), None);
         loop {
             let command = line(&mut stream).await?;
@@ -208,7 +213,7 @@ impl Shared {
             let verb = command.split([' ', ':']).next().unwrap_or_default().to_uppercase();
             match verb.as_str() {
                 "EHLO" => {
-                    let upgrade = if may_upgrade == Some(true) { "250-STARTTLS\r\n" } else { "" };
+                    let upgrade = if phase == Phase::Upgradable { "250-STARTTLS\r\n" } else { "" };
                     let utf8 = if self.state.lock().unwrap().ascii_only { "" } else { "250-SMTPUTF8\r\n" };
                     let answer = format!("250-localhost\r\n{upgrade}{utf8}250-AUTH PLAIN LOGIN\r\n250 8BITMIME");
                     self.answer(&mut stream, &command, &answer).await?;

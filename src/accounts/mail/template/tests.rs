@@ -45,7 +45,7 @@ fn every_kind_of_mail_says_what_it_has_to() {
     for kind in MailKind::ALL {
         let mut mail = letter(kind);
         mail.values["name"] = json!("Ada & Byron");
-        let Rendered { subject, text, html } = templates.render(&mail, "fallback").unwrap();
+        let Rendered { subject, text, html } = templates.render(&mail, Duration::ZERO, "fallback").unwrap();
         assert!(subject.contains("app.example.com") && !subject.contains('\n'), "{subject}");
         assert!(text.starts_with("Hello Ada & Byron,\n\n"), "{text}");
         assert!(html.contains("Hello Ada &amp; Byron,"), "{html}");
@@ -56,7 +56,7 @@ fn every_kind_of_mail_says_what_it_has_to() {
         assert!(text.contains("ada@example.com") && html.contains("ada@example.com"));
 
         mail.values = Map::new();
-        match templates.render(&mail, "orders.example") {
+        match templates.render(&mail, Duration::ZERO, "orders.example") {
             Err(error) => assert!(kind.needs_link() && error == RenderError::Value("link"), "{error}"),
             Ok(Rendered { subject, text, html }) => {
                 assert!(!kind.needs_link() && subject.contains("orders.example"));
@@ -73,7 +73,7 @@ fn what_cannot_be_shown_is_not_sent_or_left_out() {
     let with = |name: &str, value: Value| {
         let mut mail = letter(MailKind::Reset);
         mail.values[name] = value;
-        templates.render(&mail, "p")
+        templates.render(&mail, Duration::ZERO, "p")
     };
     for link in ["", "javascript:alert(1)", "//evil", "https://", "https://a b", "https://a\"b", "https://a\nb", "x"] {
         assert_eq!(with("link", json!(link)), Err(RenderError::Value("link")), "{link:?}");
@@ -89,7 +89,7 @@ fn what_cannot_be_shown_is_not_sent_or_left_out() {
         assert!(mail.text.starts_with(&format!("Hello {name},\n")), "{}", mail.text);
     }
     let unknown = NewMail { template: "resets".to_owned(), ..letter(MailKind::Reset) };
-    assert_eq!(templates.render(&unknown, "p"), Err(RenderError::Unknown));
+    assert_eq!(templates.render(&unknown, Duration::ZERO, "p"), Err(RenderError::Unknown));
     let shown = format!("{:?} {:?}", with("name", json!("Ada")).unwrap(), templates);
     assert!(!shown.contains("Ada") && !shown.contains("MQ"), "{shown}");
 }
@@ -106,12 +106,12 @@ fn a_folder_takes_the_place_of_single_files() {
     let templates = Templates::new(Some(folder.path()), Some("Orders & Co".to_owned())).unwrap();
     let mut mail = letter(MailKind::Reset);
     mail.values["name"] = json!("O'Neil & Söhne");
-    let mail = templates.render(&mail, "p").unwrap();
+    let mail = templates.render(&mail, Duration::ZERO, "p").unwrap();
     assert_eq!(mail.subject, "Neues Passwort für Orders & Co");
     assert!(mail.html.starts_with("<h1>Orders &amp; Co</h1><a href='https:"), "{}", mail.html);
     assert!(mail.html.contains("O&#x27;Neil &amp; Söhne"), "{}", mail.html);
     assert!(mail.text.starts_with("Hello O'Neil & Söhne,"), "{}", mail.text);
-    let other = templates.render(&letter(MailKind::Invitation), "p").unwrap();
+    let other = templates.render(&letter(MailKind::Invitation), Duration::ZERO, "p").unwrap();
     assert_eq!(other.subject, "Your invitation to Orders & Co");
 }
 
@@ -154,6 +154,26 @@ fn a_product_that_is_two_lines_is_no_product() {
 }
 
 #[test]
+fn a_mail_that_is_late_says_how_long_its_link_is_still_good() {
+    let templates = built_in();
+    let text = |seconds| {
+        let mail = templates.render(&letter(MailKind::Reset), Duration::from_secs(seconds), "p")?;
+        Ok(mail.text.lines().find_map(|line| Some(line.split_once("it ends in ")?.1.to_owned())).unwrap())
+    };
+    for (age, words) in
+        [(0, "1 hour."), (59, "1 hour."), (60, "59 minutes."), (1000, "43 minutes."), (3540, "1 minute.")]
+    {
+        assert_eq!(text(age), Ok(words.to_owned()), "{age}");
+    }
+    for age in [3541, 3600, u64::MAX] {
+        assert_eq!(text(age), Err(RenderError::Over), "{age}");
+    }
+    let hours = |life, age| left(Duration::from_secs(life), Duration::from_secs(age)).map(in_words);
+    assert_eq!(hours(259_200, 61), Some("71 hours".to_owned()));
+    assert_eq!((hours(30, 10), hours(30, 30)), (Some("30 seconds".to_owned()), None));
+}
+
+#[test]
 fn a_life_is_told_in_words() {
     for (seconds, words) in [
         (3600, "1 hour"),
@@ -175,8 +195,8 @@ proptest! {
     fn whatever_a_name_is_no_markup_comes_of_it(name in "(\\PC|[<>&\"'/.@\\\\\r\n]){0,12}") {
         let mut mail = letter(MailKind::Reset);
         mail.values["name"] = json!(name);
-        let mail = built_in().render(&mail, "p").unwrap();
-        let plain = built_in().render(&letter(MailKind::Reset), "p").unwrap();
+        let mail = built_in().render(&mail, Duration::ZERO, "p").unwrap();
+        let plain = built_in().render(&letter(MailKind::Reset), Duration::ZERO, "p").unwrap();
         prop_assert_eq!(mail.html.matches(['<', '>', '"']).count(), plain.html.matches(['<', '>', '"']).count());
         prop_assert_eq!(mail.text.lines().count(), plain.text.lines().count());
         prop_assert_eq!(mail.subject, plain.subject);
