@@ -1,6 +1,6 @@
 //! From `[accounts]` of a configuration to endpoints that answer, and mail that is sent.
 
-use std::{convert::Infallible, io, sync::Arc, thread};
+use std::{convert::Infallible, io, sync::Arc, thread, time::Duration};
 
 use aws_lc_rs::rand::SystemRandom;
 use tokio::sync::oneshot;
@@ -20,8 +20,11 @@ use crate::{
     clock::Clock,
     config::{self, Config, Issuer},
     contract::Contract,
-    store::Store,
+    store::{Location, Store},
 };
+
+/// How long a profile that was read is given again.
+const PROFILE_LIFE: Duration = Duration::from_secs(1);
 
 /// Endpoints that cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +138,8 @@ fn settings(config: &Config, accounts: &config::Accounts, issuer: &Issuer, contr
         policy: accounts.policy,
         links: accounts.mail.links.clone(),
         lives: accounts.lives,
+        // A file has one gateway; a server may have several, whose clients may come to any of them.
+        profile_life: if matches!(config.store, Some(Location::Sqlite(_))) { PROFILE_LIFE } else { Duration::ZERO },
         bearer: (contract.scheme(), config.limits.token_bytes),
         challenge: contract.challenge().cloned(),
     }
