@@ -297,6 +297,7 @@ fn describe_keys(issuer: &str, source: &KeySource, now: Timestamp) -> Value {
 
 fn describe(rule: &Rule, snapshot: &Snapshot) -> Value {
     let (methods, path) = rule.name().split_once(' ').unwrap_or(("*", rule.name()));
+    let built_in = !rule.builtin().is_empty();
     json!({
         "methods": methods,
         "path": path,
@@ -304,6 +305,7 @@ fn describe(rule: &Rule, snapshot: &Snapshot) -> Value {
         "mode": rule.mode().as_str(),
         "permissions": rule.requirement().names().collect::<Vec<_>>(),
         "owner": rule.ownership(),
-        "upstream": snapshot.upstreams.get(rule.upstream()).map(|upstream| &upstream.name),
+        "upstream": snapshot.upstreams.get(rule.upstream()).filter(|_| !built_in).map(|upstream| &upstream.name),
+        "built_in": built_in,
     })
 }
