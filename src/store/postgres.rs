@@ -25,6 +25,9 @@ use crate::{
 const CONNECT: Duration = Duration::from_secs(3);
 const CONNECTIONS: u32 = 4;
 const BEGIN: &str = "BEGIN";
+const HAS_MIGRATIONS: &str = "SELECT COUNT(to_regclass('_sqlx_migrations'))";
+const SIZE: &str = "SELECT pg_database_size(current_database())";
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
 pub(super) struct Postgres(PgPool);
 
@@ -37,8 +40,8 @@ impl Postgres {
         let options = connect_options(url)?;
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
         let pool = pool.connect_with(options).await?;
-        if purpose == Purpose::Use {
-            sqlx::migrate!("migrations/postgres").run(&pool).await.map_err(StoreError::new)?;
+        if purpose != Purpose::Look {
+            MIGRATOR.run(&pool).await.map_err(StoreError::new)?;
         }
         Ok(Self(pool))
     }

@@ -60,7 +60,7 @@ impl Accounts {
                 self.tell_owner(&email, call).await?;
                 Ok(Done::Pending(Box::new(pretended(asked))))
             }
-            Creation::EmailTaken | Creation::NumberTaken => {
+            Creation::EmailTaken | Creation::NumberTaken | Creation::IdTaken => {
                 Err(Failure::new(FailureKind::Taken, "the address is another user's"))
             }
         }

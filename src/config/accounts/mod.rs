@@ -24,6 +24,7 @@ use super::{
 };
 use crate::accounts::{
     engine::{LinkLives, RefreshSettings},
+    minter::TokenSettings,
     password::{HasherLimits, PasswordPolicy},
     plan::Plan,
     session::SessionLife,
@@ -100,6 +101,14 @@ impl Accounts {
             context.report(Diagnostic::missing(message).at(entry.place));
         }
         Some(accounts)
+    }
+
+    /// Whose tokens they make, and how. `None`: there is no such issuer among `issuers`.
+    #[must_use]
+    pub fn tokens(&self, issuers: &[Issuer]) -> Option<TokenSettings> {
+        let issuer = issuers.iter().find(|issuer| issuer.name == self.issuer)?;
+        let (issuer, expectations) = (issuer.name.clone(), issuer.expectations.clone());
+        Some(TokenSettings { issuer, expectations, access_life: self.access_life })
     }
 
     /// The routes of the endpoints, each once. `several`: there are other issuers, whose tokens mean nothing here.
