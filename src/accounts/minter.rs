@@ -104,7 +104,6 @@ impl TokenSettings {
 }
 
 impl Minter {
-
     /// An access token.
     pub(super) fn access(&self, claimed: &Claimed<'_>, now: Timestamp) -> Result<AccessToken, Unminted> {
         let issued = self.issue_time(claimed.user, now);

@@ -161,8 +161,7 @@ impl Store {
         let (opened, outcome) = std::sync::mpsc::channel();
         let handle = runtime.handle().clone();
         let serve = async move {
-            let patience =
-                if purpose == Purpose::Migrate { PATIENCE_TO_MIGRATE } else { PATIENCE_AT_THE_START };
+            let patience = if purpose == Purpose::Migrate { PATIENCE_TO_MIGRATE } else { PATIENCE_AT_THE_START };
             let open = timeout(patience, open(&location, purpose)).await;
             let open = open.unwrap_or_else(|_| Err(too_slow()));
             let database = open.as_ref().ok().cloned();

@@ -87,7 +87,9 @@ impl Opened {
         let file = file_id(path)?;
         let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).disable_statement_logging();
         let options = match purpose {
-            Purpose::Use | Purpose::Migrate => options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full),
+            Purpose::Use | Purpose::Migrate => {
+                options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
+            }
             // Without a log nobody has it open, and to read it no other file is needed.
             Purpose::Look => options.read_only(true).immutable(!log_of(path).exists()),
         };

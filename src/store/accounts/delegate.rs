@@ -8,8 +8,8 @@ use crate::{
         model::{Aside, AuditEntry, NewUser, TakenMail, User, UserPatch},
         session::{Session, TokenHash},
         store::{
-            AccountStore, AuditStore, Creation, NewMember, OneTimeKey, OneTimePurpose, OneTimeStore, OutboxStore, PasswordChange,
-            PasswordChanged, Presented, Refreshed, SessionStore, Update, UserStore,
+            AccountStore, AuditStore, Creation, NewMember, OneTimeKey, OneTimePurpose, OneTimeStore, OutboxStore,
+            PasswordChange, PasswordChanged, Presented, Refreshed, SessionStore, Update, UserStore,
         },
     },
     authn::revocation::StoreFuture,
