@@ -19,6 +19,7 @@ pub mod mail;
 pub mod minter;
 pub mod model;
 mod one_time;
+pub mod openapi;
 pub mod operator;
 pub mod password;
 pub mod plan;

@@ -65,7 +65,7 @@ impl Inviter {
         revocations: Arc<Revocations>,
         random: Arc<dyn SecureRandom + Send + Sync>,
     ) -> Self {
-        Self { plan, links, life, minter: Minter { settings: tokens, key, revocations, random } }
+        Self { plan, links, life, minter: Minter { settings: tokens, key: Some(key), revocations, random } }
     }
 
     /// An invitation for `user` to set the first password.

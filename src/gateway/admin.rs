@@ -66,6 +66,7 @@ impl Admin {
                 .route("/explain", post(explain).layer(DefaultBodyLimit::max(LARGEST_QUESTION)))
                 .route("/store/refresh", post(refresh_store))
                 .route("/revocations", get(revocations).post(revoke).layer(DefaultBodyLimit::max(LARGEST_REVOCATION)))
+                .merge(documents())
                 .with_state(self);
             tokio::select! {
                 served = axum::serve(listener, router).into_future() => served,
@@ -80,7 +81,7 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
         Phase::Serving => {
             let snapshot = admin.snapshot.load();
             let (status, told) = ready_with_keys(&snapshot);
-            (status, told + &about_the_store(&snapshot) + reported(&snapshot.policy))
+            (status, told + &about_the_store(&snapshot) + &about_mail(&snapshot) + reported(&snapshot.policy))
         }
         Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
     }
@@ -124,6 +125,37 @@ fn about_the_store(snapshot: &Snapshot) -> String {
     told
 }
 
+/// What is told of the built-in endpoints.
+#[cfg(feature = "accounts")]
+fn documents() -> Router<Admin> {
+    Router::new().route("/openapi.json", get(openapi))
+}
+
+#[cfg(not(feature = "accounts"))]
+fn documents() -> Router<Admin> {
+    Router::new()
+}
+
+#[cfg(feature = "accounts")]
+async fn openapi(State(admin): State<Admin>) -> Response {
+    let snapshot = admin.snapshot.load_full();
+    match &snapshot.accounts {
+        Some(running) => json_answer(StatusCode::OK, &running.openapi(&snapshot.contract)),
+        None => told(StatusCode::NOT_FOUND, "there are no built-in endpoints: [accounts] switches them on"),
+    }
+}
+
+/// Mail that goes nowhere, or that does not go: people wait for their links.
+#[cfg(feature = "accounts")]
+fn about_mail(snapshot: &Snapshot) -> String {
+    snapshot.accounts.as_ref().map(|running| running.about_mail(snapshot.clock.now())).unwrap_or_default()
+}
+
+#[cfg(not(feature = "accounts"))]
+fn about_mail(_: &Snapshot) -> String {
+    String::new()
+}
+
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     let snapshot = admin.snapshot.load_full();
     let scrape = Scrape {
@@ -137,7 +169,10 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         keys: snapshot.authenticator.issuers().collect(),
         now: snapshot.clock.now(),
     };
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], scrape.render())
+    let rendered = scrape.render();
+    #[cfg(feature = "accounts")]
+    let rendered = snapshot.accounts.iter().fold(rendered, |rendered, running| rendered + &running.metrics());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], rendered)
 }
 
 async fn report(State(admin): State<Admin>) -> Response {

@@ -13,6 +13,7 @@ use crate::{
         validation::{Field, Kind, Shape},
         values::{NAMES, Variable},
     },
+    authz::Pattern,
     contract::{
         answer::{Answer, Vocabulary, to_json},
         mistake::{Mistake, Mistakes},
@@ -82,6 +83,7 @@ impl<'r, 'l> Reading<'r, 'l> {
             Some(Value::Table(table)) => self.failures(table, &["failures"], &[]),
             _ => Failures::new(),
         };
+        let failures_source = self.source(self.table.get("failures"));
         let mut endpoints = Vec::new();
         for (at, endpoint) in self.table.get("endpoint").and_then(Value::as_array).into_iter().flatten().enumerate() {
             let at = at.to_string();
@@ -100,6 +102,7 @@ impl<'r, 'l> Reading<'r, 'l> {
             names_sessions,
             links,
             failures,
+            failures_source,
         })
     }
 
@@ -161,34 +164,9 @@ impl<'r, 'l> Reading<'r, 'l> {
             let names: Vec<&str> = Command::ALL.iter().map(|command| command.as_str()).collect();
             mistake(self, "command", &format!("the commands are {}", names.join(", ")));
         }
-        let mut patterns = Vec::new();
-        for value in texts(table.get("match")) {
-            match value.map(str::parse) {
-                Some(Ok(pattern)) => patterns.push(pattern),
-                Some(Err(error)) => mistake(self, "match", &format!("is not valid: {error}")),
-                None => mistake(self, "match", "a string, or a list of strings, is expected"),
-            }
-        }
-        if patterns.is_empty() {
-            mistake(self, "match", "an endpoint needs its routes: match = \"POST /login\"");
-        }
-        let bearer = match table.get("bearer") {
-            None => None,
-            Some(value) => {
-                let bearer = value.as_str().and_then(Bearer::named);
-                if bearer.is_none() {
-                    mistake(self, "bearer", "must be \"refresh_token\" or \"one_time_token\"");
-                }
-                bearer
-            }
-        };
-        let scope = match table.get("scope") {
-            None => Scope::default(),
-            Some(value) => value.as_str().and_then(Scope::named).unwrap_or_else(|| {
-                mistake(self, "scope", "must be \"local\", \"global\" or \"others\"");
-                Scope::default()
-            }),
-        };
+        let patterns = self.patterns(table, at);
+        let bearer = self.word(table, at, "bearer", Bearer::named, "must be \"refresh_token\" or \"one_time_token\"");
+        let scope = self.word(table, at, "scope", Scope::named, "must be \"local\", \"global\" or \"others\"");
         let fields = self.fields(table, at);
         let query = self.pairs(table, at, "query");
         let query_fields = self.pairs(table, at, "query_fields");
@@ -207,7 +185,7 @@ impl<'r, 'l> Reading<'r, 'l> {
         for input in command.needs().iter().filter(|input| !told(input)) {
             mistake(self, "fields", &format!("`{}` needs {input:?}, and no field is that", command.as_str()));
         }
-        let source = to_json(&Value::Table(table.clone()));
+        let source = self.source(Some(&Value::Table(table.clone())));
         Some(Endpoint {
             patterns,
             query,
@@ -215,12 +193,44 @@ impl<'r, 'l> Reading<'r, 'l> {
             bearer,
             fields,
             query_fields,
-            scope,
+            scope: scope.unwrap_or_default(),
             answer: answer?,
             pending,
             failures,
             source,
         })
+    }
+
+    /// What is written there, with the user's form in it.
+    fn source(&self, value: Option<&Value>) -> serde_json::Value {
+        let value = value.zip(self.user).map(|(value, user)| with_user(value, user)).or_else(|| value.cloned());
+        value.as_ref().map(to_json).unwrap_or_default()
+    }
+
+    fn patterns(&mut self, table: &Table, at: &str) -> Vec<Pattern> {
+        let mut patterns = Vec::new();
+        let mut mistake = |message: &str| self.mistakes.push(&["endpoint", at, "match"], message);
+        for value in texts(table.get("match")) {
+            match value.map(str::parse) {
+                Some(Ok(pattern)) => patterns.push(pattern),
+                Some(Err(error)) => mistake(&format!("is not valid: {error}")),
+                None => mistake("a string, or a list of strings, is expected"),
+            }
+        }
+        if patterns.is_empty() {
+            mistake("an endpoint needs its routes: match = \"POST /login\"");
+        }
+        patterns
+    }
+
+    /// The value of `key` that is one of a few words, if it is there.
+    fn word<T>(&mut self, table: &Table, at: &str, key: &str, named: fn(&str) -> Option<T>, help: &str) -> Option<T> {
+        let value = table.get(key)?;
+        let word = value.as_str().and_then(named);
+        if word.is_none() {
+            self.mistakes.push(&["endpoint", at, key], help);
+        }
+        word
     }
 
     fn fields(&mut self, table: &Table, at: &str) -> Vec<(Field, Input)> {

@@ -12,7 +12,7 @@ use crate::{
     authn::{Revocations, revocation::RevocationStore},
     cli::{configuration::Configuration, failure::Failure},
     clock::{Clock, Timestamp},
-    config::{Accounts, Config},
+    config::{Accounts, Backend, Config},
     store::{Location, Store},
 };
 
@@ -33,9 +33,13 @@ impl<'c> Desk<'c> {
         let no_accounts = "the configuration has no `[accounts]`, so that there are no users. A line `[accounts]` behind a \
                            `preset` that has endpoints, and a `store`, switch them on";
         let accounts = config.accounts.as_ref().ok_or_else(|| mistake(no_accounts))?;
+        if !matches!(accounts.backend, Backend::Embedded) {
+            return Err(mistake("the users are not kept here (`accounts.backend`): use what keeps them"));
+        }
         let no_store = "users are kept in a store: add `store = \"sqlite:bearergate.db\"`, or a PostgreSQL URL";
         let location = config.store.as_ref().ok_or_else(|| mistake(no_store))?;
-        let tokens = accounts.tokens(&config.issuers).ok_or_else(|| mistake("no issuer makes the users' tokens"))?;
+        let issuer = config.issuers.iter().find(|issuer| issuer.name == accounts.issuer);
+        let tokens = accounts.tokens_of(issuer.ok_or_else(|| mistake("no issuer makes the users' tokens"))?);
         Ok(Self { config, accounts, tokens, clock: Clock::system(), configuration, location })
     }
 

@@ -91,12 +91,12 @@ fn check(options: &Options, desk: &Desk<'_>) -> Result<bool, Failure> {
         }
         Some(_) => {}
     }
-    if mail.smtp.is_none() && !options.print_link {
+    if mail.settings.smtp.is_none() && !options.print_link {
         return mistake(
             "no mail is sent, because `accounts.mail.smtp` is not set: say --print-link, and pass it on yourself",
         );
     }
-    Ok(mail.smtp.is_some())
+    Ok(mail.settings.smtp.is_some())
 }
 
 fn key(desk: &Desk<'_>) -> Result<CurrentKey, Failure> {
