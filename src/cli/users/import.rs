@@ -5,6 +5,7 @@
 //! 2. A row whose address is known is passed over, whatever else it says.
 //! 3. A row that cannot be a user is told by its line, and left out.
 
+mod lines;
 mod member;
 mod rows;
 

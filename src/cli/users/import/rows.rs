@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Format,
+    lines::{Lines, Noting},
     member::{Members, NEEDED},
 };
 use crate::{
@@ -39,7 +40,7 @@ pub(super) struct Rows<'a, R> {
 }
 
 enum Source<R> {
-    Csv { reader: Reader<Bounded<R>>, columns: Vec<String>, record: ByteRecord },
+    Csv { reader: Reader<Bounded<Noting<R>>>, lines: Lines, columns: Vec<String>, record: ByteRecord },
     Jsonl { reader: BufReader<Bounded<R>>, line: u64 },
 }
 
@@ -56,17 +57,17 @@ impl fmt::Display for Unreadable {
 impl<'a, R: Read> Rows<'a, R> {
     /// Reads the headings, if there are any.
     pub(super) fn read(format: Format, file: R, members: Members<'a>) -> Result<Self, Unreadable> {
+        if format == Format::Jsonl {
+            let (file, allowance) = Bounded::new(file);
+            return Ok(Self { source: Source::Jsonl { reader: BufReader::new(file), line: 0 }, allowance, members });
+        }
+        let (file, lines) = Noting::new(file);
         let (file, allowance) = Bounded::new(file);
-        let source = match format {
-            Format::Jsonl => Source::Jsonl { reader: BufReader::new(file), line: 0 },
-            Format::Csv => {
-                let mut reader = ReaderBuilder::new().has_headers(true).flexible(true).from_reader(file);
-                let headings = reader.headers().map_err(|error| Unreadable(error.to_string()))?;
-                let columns: Vec<String> = headings.iter().map(|heading| heading.trim().to_owned()).collect();
-                check(&columns, &members).map_err(Unreadable)?;
-                Source::Csv { reader, columns, record: ByteRecord::new() }
-            }
-        };
+        let mut reader = ReaderBuilder::new().has_headers(true).flexible(true).from_reader(file);
+        let headings = reader.headers().map_err(|error| Unreadable(error.to_string()))?;
+        let columns: Vec<String> = headings.iter().map(|heading| heading.trim().to_owned()).collect();
+        check(&columns, &members).map_err(Unreadable)?;
+        let source = Source::Csv { reader, lines, columns, record: ByteRecord::new() };
         Ok(Self { source, allowance, members })
     }
 }
@@ -93,10 +94,10 @@ impl<R: Read> Iterator for Rows<'_, R> {
     fn next(&mut self) -> Option<Self::Item> {
         self.allowance.refill();
         let (line, values) = match &mut self.source {
-            Source::Csv { reader, columns, record } => match reader.read_byte_record(record) {
+            Source::Csv { reader, lines, columns, record } => match reader.read_byte_record(record) {
                 Ok(false) => return None,
                 Ok(true) => {
-                    let line = record.position().map_or(0, csv::Position::line);
+                    let line = lines.of(record.position().map_or(0, csv::Position::byte));
                     (line, fields(columns, record, &self.members))
                 }
                 Err(error) => return Some(Err(Unreadable(error.to_string()))),
