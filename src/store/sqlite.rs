@@ -36,6 +36,9 @@ const BUSY: Duration = Duration::from_secs(3);
 /// One writes, others read.
 const CONNECTIONS: u32 = 4;
 const BEGIN: &str = "BEGIN IMMEDIATE";
+const HAS_MIGRATIONS: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
+const SIZE: &str = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 pub(super) struct Sqlite {
     path: PathBuf,
@@ -89,7 +92,7 @@ super::accounts::implement!(Sqlite, sqlx::SqliteConnection);
 
 impl Sqlite {
     pub(super) async fn open(path: &Path, purpose: Purpose) -> Result<Self, StoreError> {
-        if purpose == Purpose::Use {
+        if purpose != Purpose::Look {
             // SQLite gives its other files the same mode.
             OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(StoreError::new)?;
         }
@@ -123,17 +126,18 @@ impl Opened {
         let file = file_id(path)?;
         let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).disable_statement_logging();
         let options = match purpose {
-            Purpose::Use => options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full),
+            Purpose::Use | Purpose::Migrate => {
+                options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
+            }
             // Without a log nobody has it open, and to read it no other file is needed.
             Purpose::Look => options.read_only(true).immutable(!log_of(path).exists()),
         };
         let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY);
         let pool = pool.connect_with(options).await?;
-        if purpose == Purpose::Use {
-            let migrator = sqlx::migrate!("migrations/sqlite");
+        if purpose != Purpose::Look {
             // Of two that start at once, one finds that the other was faster: the second time nothing is left to do.
-            if migrator.run(&pool).await.is_err() {
-                migrator.run(&pool).await.map_err(StoreError::new)?;
+            if MIGRATOR.run(&pool).await.is_err() {
+                MIGRATOR.run(&pool).await.map_err(StoreError::new)?;
             }
         }
         Ok(Self { pool, file: Some(file) })

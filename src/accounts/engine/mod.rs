@@ -34,9 +34,10 @@ use super::{
     Uuid,
     command::{Command, FailureKind},
     failure::Failure,
-    mail::{Letter, Links, MailKind},
+    mail::{Links, MailKind},
     minter::{Claimed, Minter, TokenSettings},
     model::{Aside, User},
+    one_time,
     password::{Hasher, PasswordPolicy},
     plan::{Endpoint, Plan},
     session::{Session, SessionLife, Token},
@@ -362,16 +363,15 @@ impl Accounts {
 
     /// From now on no access token of the user's counts.
     async fn revoke_all(&self, user: &User) {
-        let subject = self.minter.subject(user);
-        let before = self.minter.end_of_issue(user, self.clock.now());
-        self.revoke(Target::Subject { subject, before }).await;
+        self.keep(self.settings.tokens.end_of_tokens(user, self.authenticator.revocations(), self.clock.now())).await;
     }
 
     async fn revoke(&self, target: Target) {
-        let issuer = self.settings.tokens.issuer.clone();
-        // A token that is being made now may be dated to the next second.
-        let until = self.clock.now().saturating_add(self.settings.tokens.access_life + Duration::from_secs(2));
-        if let Err(error) = self.revoke.revoke(Revocation { issuer, target, until }).await {
+        self.keep(self.settings.tokens.revocation(target, self.clock.now())).await;
+    }
+
+    async fn keep(&self, revocation: Revocation) {
+        if let Err(error) = self.revoke.revoke(revocation).await {
             tracing::error!(%error, "a revocation is not kept");
         }
     }
@@ -383,15 +383,6 @@ impl Accounts {
 
     /// The user's mail, as the store keeps it until it is sent.
     fn mail(&self, kind: MailKind, user: &User, link: Option<(String, Duration)>) -> super::model::NewMail {
-        let (link, expires_in) = link.unzip();
-        let name = ["first_name", "name"].into_iter().find_map(|name| user.attributes.get(name)?.as_str());
-        Letter {
-            kind,
-            recipient: user.email.clone(),
-            name: name.filter(|name| !name.is_empty()).map(str::to_owned),
-            link,
-            expires_in,
-        }
-        .into()
+        one_time::letter(kind, user, link).into()
     }
 }

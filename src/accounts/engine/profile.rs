@@ -51,7 +51,7 @@ impl Accounts {
         let patch = UserPatch { email, confirm, disabled: None, attributes };
         let updated = self.store.update_user(user.id, patch, aside, self.clock.now()).await;
         // Whatever has become of it.
-        self.known.forget(&self.minter.subject(&user));
+        self.known.forget(&self.settings.tokens.subject(&user));
         let updated = updated?;
         let updated = match updated {
             Update::Updated(user, _) => *user,

@@ -15,7 +15,6 @@ use crate::{
     accounts::{
         engine::{Accounts, Backend, Parts, Settings},
         mail::{MailFigures, MailMistake, Mailer, Sender},
-        minter::TokenSettings,
         password::{Hasher, Unhashed},
         store::AccountStore,
         throttle::{MailLimit, Throttle},
@@ -158,11 +157,7 @@ async fn tidy(store: Store, clock: Clock) -> Infallible {
 
 fn settings(config: &Config, accounts: &config::Accounts, issuer: &Issuer, contract: &Contract) -> Settings {
     Settings {
-        tokens: TokenSettings {
-            issuer: issuer.name.clone(),
-            expectations: issuer.expectations.clone(),
-            access_life: accounts.access_life,
-        },
+        tokens: accounts.tokens_of(issuer),
         session: accounts.session,
         refresh: accounts.refresh,
         confirm_email: accounts.confirm_email,
