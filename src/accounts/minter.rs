@@ -40,6 +40,9 @@ pub enum Unminted {
     /// It cannot be signed.
     #[error("a token cannot be signed: {0}")]
     Sign(#[from] SignError),
+    /// Its keys are somebody else's.
+    #[error("a token cannot be signed: its keys are somebody else's")]
+    NoKey,
     /// There is no randomness for its id.
     #[error(transparent)]
     Random(#[from] NoRandomness),
@@ -48,7 +51,7 @@ pub enum Unminted {
 /// Makes tokens.
 pub(super) struct Minter {
     pub(super) settings: TokenSettings,
-    pub(super) key: CurrentKey,
+    pub(super) key: Option<CurrentKey>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) random: Arc<dyn SecureRandom + Send + Sync>,
 }
@@ -81,7 +84,7 @@ impl Minter {
         let mut claims = self.claims(claimed, (issued, expires))?;
         self.settings.expectations.meet(&mut claims, issued, expires);
         let typ = self.settings.expectations.typ.as_deref().unwrap_or("JWT");
-        let text = sign(&self.key.load(), Some(typ), &claims)?;
+        let text = sign(&self.key()?.load(), Some(typ), &claims)?;
         Ok(AccessToken { text, issued, expires })
     }
 
@@ -90,12 +93,16 @@ impl Minter {
         let issued = self.issue_time(claimed.user, now);
         let mut claims = self.claims(claimed, (issued, expires))?;
         self.settings.expectations.put_registered(&mut claims, issued, expires);
-        Ok(sign(&self.key.load(), Some("JWT"), &claims)?.into())
+        Ok(sign(&self.key()?.load(), Some("JWT"), &claims)?.into())
     }
 
     /// An opaque token.
     pub(super) fn opaque(&self) -> Result<Token, Unminted> {
         Ok(Token::random(&*self.random)?)
+    }
+
+    fn key(&self) -> Result<&CurrentKey, Unminted> {
+        self.key.as_ref().ok_or(Unminted::NoKey)
     }
 
     /// A new name.

@@ -33,7 +33,7 @@ mod secrets;
 mod settings;
 mod store;
 // Nobody reads it yet.
-#[cfg(all(test, feature = "supabase"))]
+#[cfg(feature = "supabase")]
 mod supabase;
 mod upstream;
 mod values;
@@ -46,7 +46,7 @@ use std::path::{Path, PathBuf};
 use crate::authz::Pattern;
 
 #[cfg(feature = "accounts")]
-pub use self::accounts::{Accounts, Mail};
+pub use self::accounts::{Accounts, Backend, Mail};
 pub(crate) use self::values::duration_in;
 use self::{
     context::{Context, read_file},
@@ -116,7 +116,8 @@ pub fn parse(text: &str, name: &str, base: &Path, environment: &Environment<'_>)
     let state_folder = state_folder(base, environment);
     let mut context = Context { problems: &problems, environment, bases: vec![base.to_owned()], state_folder };
     let preset = Reader::document(&file, &context).read("preset", |node| preset::find(node, base));
-    let (table, generated) = match &preset {
+    #[cfg_attr(not(feature = "supabase"), expect(unused_mut, reason = "only Supabase adds to it"))]
+    let (mut table, generated) = match &preset {
         Some(found) => {
             let found = &found.value;
             sources.push(Source::new(&found.name, &found.text));
@@ -125,6 +126,8 @@ pub fn parse(text: &str, name: &str, base: &Path, environment: &Environment<'_>)
         }
         None => (file, Vec::new()),
     };
+    #[cfg(feature = "supabase")]
+    supabase::add_issuer(&mut table, &context);
     let preset = preset.map(|found| found.value.preset);
     let config = Config::read(&table, preset, &generated, &context);
     let (mistakes, warnings) = problems.finish(sources);

@@ -6,8 +6,10 @@
 //! 3. `https`, or `http` of this machine; whoever is on the way would see the passwords.
 
 use super::{
-    diagnostics::{Diagnostic, Place},
-    node::Entry,
+    context::Context,
+    diagnostics::{Diagnostic, Place, Problems},
+    key_source,
+    node::{Entry, Node, Table, Value},
     reader::Reader,
     secrets,
     values::{Mistake, text},
@@ -28,6 +30,70 @@ struct Setting {
     place: Place,
     /// What messages call it.
     name: String,
+}
+
+/// The one issuer of a configuration whose users Supabase keeps.
+const ISSUER: &str = "api";
+/// No host has this name (RFC 6761 §6.4): keys that nobody has said the place of are never known.
+const NOWHERE: &str = "https://supabase.invalid/auth/v1/.well-known/jwks.json";
+
+/// Makes Supabase the issuer of the tokens, where `[accounts]` says that it keeps the users and `[issuer.api]` has no key
+/// source of its own.
+pub(super) fn add_issuer(document: &mut Table, context: &Context<'_>) {
+    // What is wrong is said by whoever reads it for good.
+    let problems = Problems::default();
+    let scratch = Context {
+        problems: &problems,
+        environment: context.environment,
+        bases: context.bases.clone(),
+        state_folder: context.state_folder.clone(),
+    };
+    let Some(accounts) = document.get("accounts") else { return };
+    let backend = accounts.node.table().and_then(|table| table.get("backend"));
+    if backend.and_then(|backend| backend.node.string()) != Some("supabase") {
+        return;
+    }
+    let place = accounts.place;
+    let reader = Reader::new(&accounts.node, place, "accounts".to_owned(), &scratch);
+    let settings = reader.and_then(|mut reader| read(&mut reader)).flatten();
+    let added = match settings {
+        Some(settings) => {
+            vec![("issuer", settings.issuer().to_owned()), ("jwks_url", settings.jwks_url())]
+        }
+        None => vec![("jwks_url", NOWHERE.to_owned())],
+    };
+    let issuer = issuer_of(document, place);
+    if key_source::is_given(issuer) {
+        return;
+    }
+    for (key, value) in added {
+        if issuer.get(key).is_none() {
+            let node = Node { value: Value::String(value), place };
+            issuer.0.push(Entry { key: key.to_owned(), place, node });
+        }
+    }
+}
+
+/// `[issuer.api]`, made if it is not there.
+fn issuer_of(document: &mut Table, place: Place) -> &mut Table {
+    child(child(document, "issuer", place), ISSUER, place)
+}
+
+fn child<'t>(table: &'t mut Table, key: &str, place: Place) -> &'t mut Table {
+    let at = table.position(key).unwrap_or_else(|| {
+        let node = Node { value: Value::Table(Table::default()), place };
+        table.0.push(Entry { key: key.to_owned(), place, node });
+        table.0.len() - 1
+    });
+    let value = &mut table.0[at].node.value;
+    if !matches!(value, Value::Table(_)) {
+        // It is reported as what it is by whoever reads the issuers; this copy is nobody's.
+        *value = Value::Table(Table::default());
+    }
+    match value {
+        Value::Table(table) => table,
+        _ => unreachable!("it was made one"),
+    }
 }
 
 /// Reads it from the reader of `[accounts]`. `None`: there is a mistake, which has been said. `Some(None)`: nothing is

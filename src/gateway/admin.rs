@@ -80,7 +80,7 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
         Phase::Serving => {
             let snapshot = admin.snapshot.load();
             let (status, told) = ready_with_keys(&snapshot);
-            (status, told + &about_the_store(&snapshot) + reported(&snapshot.policy))
+            (status, told + &about_the_store(&snapshot) + &about_mail(&snapshot) + reported(&snapshot.policy))
         }
         Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
     }
@@ -124,6 +124,17 @@ fn about_the_store(snapshot: &Snapshot) -> String {
     told
 }
 
+/// Mail that goes nowhere, or that does not go: people wait for their links.
+#[cfg(feature = "accounts")]
+fn about_mail(snapshot: &Snapshot) -> String {
+    snapshot.accounts.as_ref().map(|running| running.about_mail(snapshot.clock.now())).unwrap_or_default()
+}
+
+#[cfg(not(feature = "accounts"))]
+fn about_mail(_: &Snapshot) -> String {
+    String::new()
+}
+
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     let snapshot = admin.snapshot.load_full();
     let scrape = Scrape {
@@ -137,7 +148,10 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         keys: snapshot.authenticator.issuers().collect(),
         now: snapshot.clock.now(),
     };
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], scrape.render())
+    let rendered = scrape.render();
+    #[cfg(feature = "accounts")]
+    let rendered = snapshot.accounts.iter().fold(rendered, |rendered, running| rendered + &running.metrics());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], rendered)
 }
 
 async fn report(State(admin): State<Admin>) -> Response {

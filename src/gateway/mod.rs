@@ -8,6 +8,7 @@
 pub mod accounts;
 pub mod admin;
 mod body;
+mod built_in;
 mod connection;
 pub mod cors;
 mod descriptors;

@@ -20,10 +20,9 @@ use http::{HeaderMap, Request, Response, StatusCode, header::ORIGIN};
 use hyper::body::Incoming;
 use tokio::{task::spawn_local, time::Instant};
 
-#[cfg(feature = "accounts")]
-use super::accounts;
 use super::{
     body::Answer,
+    built_in,
     connection::Connection,
     head,
     metrics::WorkerMetrics,
@@ -241,7 +240,7 @@ impl Stack {
         };
         let (rule, principal) = (Arc::clone(permit.rule()), permit.principal().cloned());
         let answered = if !rule.builtin().is_empty() {
-            built_in(permit, request, connection, snapshot, log).await
+            built_in::answer(permit, request, &connection.peer, snapshot, log.id()).await
         } else if permit.changes().is_empty() {
             forward(permit, request, &current.context(connection)).await
         } else {
@@ -322,37 +321,6 @@ async fn forward_change(
     }
     // Nobody aborts it, so that what it fails with is a panic, and this request's.
     spawn_local(forwarding).await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
-}
-
-/// The answer of the gateway itself.
-#[cfg(feature = "accounts")]
-async fn built_in(
-    permit: Permit,
-    request: Request<Incoming>,
-    connection: &Connection,
-    snapshot: &Snapshot,
-    log: &RequestLog<'_>,
-) -> Result<Response<Body>, Rejection> {
-    let Some(running) = &snapshot.accounts else {
-        discard(request);
-        return Err(Rejection::NoRoute);
-    };
-    let asked = (&running.accounts, permit.rule().builtin());
-    let around = (snapshot, &connection.peer);
-    let response = accounts::serve(request, asked, permit.principal(), around, log.id()).await?;
-    Ok(response.map(Body::from))
-}
-
-#[cfg(not(feature = "accounts"))]
-async fn built_in(
-    _: Permit,
-    request: Request<Incoming>,
-    _: &Connection,
-    _: &Snapshot,
-    _: &RequestLog<'_>,
-) -> Result<Response<Body>, Rejection> {
-    discard(request);
-    Err(Rejection::NoRoute)
 }
 
 /// Decides, and once more for each thing that is worth waiting for.

@@ -54,7 +54,7 @@ impl Accounts {
                     access_token: Some(&granted.access_token),
                     refresh_token: Some(granted.refresh_token.expose()),
                     life: Some(granted.life),
-                    session: Some(granted.session),
+                    session: granted.session,
                     user: Some(&granted.user),
                     ..values
                 };

@@ -15,6 +15,8 @@ mod profile;
 mod refresh;
 mod register;
 mod reset;
+#[cfg(feature = "supabase")]
+mod supabase;
 mod tally;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -25,6 +27,8 @@ use http::{HeaderMap, HeaderValue, Response};
 
 use self::inputs::Inputs;
 pub use self::tally::{Count, Tally};
+#[cfg(feature = "supabase")]
+use super::backend::supabase::Supabase;
 use super::{
     Uuid,
     command::{Command, FailureKind},
@@ -55,8 +59,8 @@ pub struct Parts {
     pub authenticator: Arc<Authenticator>,
     /// Takes revocations.
     pub revoke: Arc<dyn Revoke>,
-    /// Signs tokens.
-    pub key: CurrentKey,
+    /// Who keeps the users.
+    pub backend: Backend,
     /// Hashes passwords.
     pub hasher: Hasher,
     /// Limits on guessing.
@@ -69,6 +73,17 @@ pub struct Parts {
     pub random: Arc<dyn SecureRandom + Send + Sync>,
     /// What time it is.
     pub clock: Clock,
+}
+
+/// Who keeps the users.
+pub enum Backend {
+    /// The store, with the key that signs their tokens.
+    Embedded(CurrentKey),
+    /// A Supabase Auth server. What the profiles say beyond it is in the store.
+    #[cfg(feature = "supabase")]
+    Supabase(Supabase),
+    /// That is not said.
+    Unconfigured,
 }
 
 /// Takes revocations: in force when it returns, kept if that can be.
@@ -126,6 +141,7 @@ pub struct LinkLives {
 pub struct Accounts {
     plan: Plan,
     settings: Settings,
+    backend: Backend,
     store: Arc<dyn AccountStore>,
     authenticator: Arc<Authenticator>,
     revoke: Arc<dyn Revoke>,
@@ -171,7 +187,7 @@ enum Done {
 /// The tokens of a session.
 struct Granted {
     user: User,
-    session: Uuid,
+    session: Option<Uuid>,
     access_token: String,
     refresh_token: Token,
     life: (Timestamp, Timestamp),
@@ -181,14 +197,19 @@ impl Accounts {
     /// The endpoints of `plan`.
     #[must_use]
     pub fn new(plan: Plan, settings: Settings, parts: Parts) -> Self {
-        let Parts { store, authenticator, revoke, key, hasher, throttle, mail_limit, wake_sender, random, clock } =
+        let Parts { store, authenticator, revoke, backend, hasher, throttle, mail_limit, wake_sender, random, clock } =
             parts;
         let revocations = Arc::clone(authenticator.revocations());
+        let key = match &backend {
+            Backend::Embedded(key) => Some(Arc::clone(key)),
+            _ => None,
+        };
         let minter = Minter { settings: settings.tokens.clone(), key, revocations, random };
         let tally = Tally::default();
         Self {
             plan,
             settings,
+            backend,
             store,
             authenticator,
             revoke,
@@ -214,6 +235,12 @@ impl Accounts {
         &self.tally
     }
 
+    /// How many passwords were hashed so far.
+    #[must_use]
+    pub fn hashed(&self) -> u64 {
+        self.hasher.computed()
+    }
+
     /// Answers a request to one of `endpoints`, by their indices in the plan: the first one whose query it has.
     ///
     /// # Errors
@@ -235,7 +262,19 @@ impl Accounts {
         self.answer(endpoint, call, done)
     }
 
-    async fn run(&self, endpoint: &Endpoint, inputs: Inputs, call: &Call<'_>) -> Result<Done, Failure> {
+    async fn run(&self, endpoint: &Endpoint, mut inputs: Inputs, call: &Call<'_>) -> Result<Done, Failure> {
+        match &self.backend {
+            Backend::Embedded(_) => {}
+            #[cfg(feature = "supabase")]
+            Backend::Supabase(supabase) => {
+                if let Some(done) = self.ask_supabase(supabase, endpoint.command, &mut inputs, call).await {
+                    return done;
+                }
+            }
+            Backend::Unconfigured => {
+                return Err(Failure::new(FailureKind::NotConfigured, "it is not configured who keeps the users"));
+            }
+        }
         match endpoint.command {
             Command::Register => self.register(inputs, call).await,
             Command::Authenticate => self.authenticate(inputs, call).await,
@@ -277,7 +316,7 @@ impl Accounts {
         let claimed = self.claimed(&self.plan.claims, &user, Some(session));
         let access = self.minter.access(&claimed, self.clock.now())?;
         let life = (access.issued, access.expires);
-        Ok(Granted { user, session: session.id, access_token: access.text, refresh_token, life })
+        Ok(Granted { user, session: Some(session.id), access_token: access.text, refresh_token, life })
     }
 
     fn refresh_token(&self, user: &User, session: &Session) -> Result<Token, Failure> {

@@ -77,11 +77,25 @@ impl Accounts {
             }
         } else {
             match subject.parse::<Uuid>() {
-                Ok(id) => self.store.user_by_id(id).await?,
+                Ok(id) => self.profile(id, call).await?,
                 Err(_) => None,
             }
         };
         user.filter(|user| user.disabled.is_none()).ok_or_else(gone)
+    }
+
+    /// The user of this name. One whom somebody else keeps has a profile from the first time on.
+    async fn profile(&self, id: Uuid, call: &Call<'_>) -> Result<Option<User>, Failure> {
+        let found = self.store.user_by_id(id).await?;
+        #[cfg(feature = "supabase")]
+        if let super::Backend::Supabase(_) = self.backend {
+            return match (found, call.caller) {
+                (found, Some(caller)) => self.remote_profile(id, found, caller).await.map(Some),
+                (found, None) => Ok(found),
+            };
+        }
+        let _ = call;
+        Ok(found)
     }
 }
 

@@ -11,6 +11,8 @@ mod mail;
 use std::{num::NonZeroU16, ops::RangeInclusive, time::Duration};
 
 pub use self::mail::Mail;
+#[cfg(feature = "supabase")]
+use super::supabase;
 use super::{
     BuiltIn,
     context::Context,
@@ -22,6 +24,8 @@ use super::{
     reader::Reader,
     values::{Mistake, boolean, duration, integer, known, one_of, size, text},
 };
+#[cfg(feature = "supabase")]
+use crate::accounts::backend::supabase::SupabaseSettings;
 use crate::accounts::{
     engine::{LinkLives, RefreshSettings},
     password::{HasherLimits, PasswordPolicy},
@@ -35,9 +39,21 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const LIVES: RangeInclusive<Duration> = SECOND..=Duration::from_secs(3650 * 24 * 60 * 60);
 
+/// Who keeps the users.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// The gateway, in its store.
+    Embedded,
+    /// A Supabase Auth server; `None`: which one is not said.
+    #[cfg(feature = "supabase")]
+    Supabase(Option<SupabaseSettings>),
+}
+
 /// The built-in endpoints.
 #[derive(Clone, Debug)]
 pub struct Accounts {
+    /// Who keeps the users. Default: the gateway.
+    pub backend: Backend,
     /// What they are like.
     pub plan: Plan,
     /// The name of the issuer whose tokens they make.
@@ -73,10 +89,16 @@ impl Accounts {
         let entry = entry?;
         let mut reader = Reader::new(&entry.node, entry.place, "accounts".to_owned(), context)?;
         let plan = read_plan(entry, &mut reader, context);
-        let issuer = signer(&mut reader, names, issuers);
+        let backend = backend(&mut reader)?;
+        let issuer = match backend {
+            Backend::Embedded => signer(&mut reader, names, issuers),
+            #[cfg(feature = "supabase")]
+            Backend::Supabase(_) => Some("api".to_owned()),
+        };
         let session_life = life(&mut reader, "refresh_life", 30 * DAY);
         let idle = life(&mut reader, "idle_life", session_life);
         let accounts = Self {
+            backend,
             plan: plan?,
             issuer: issuer?,
             access_life: life(&mut reader, "access_life", 15 * Duration::from_secs(60)),
@@ -91,15 +113,38 @@ impl Accounts {
                 confirmation: life(&mut reader, "confirmation_life", DAY),
             },
             throttle: throttle(reader.table("throttle")),
-            mail: Mail::read(&mut reader),
+            mail: Mail::read(&mut reader)?,
         };
         reader.finish();
+        accounts.check_links(entry, context);
         if accounts.confirm_email && accounts.mail.links.is_none() {
             let message =
                 "`accounts.confirm_email` needs `accounts.frontend_url` or `accounts.public_url`, where links lead";
             context.report(Diagnostic::missing(message).at(entry.place));
         }
         Some(accounts)
+    }
+
+    /// Every link has somewhere to lead, and all that it needs.
+    fn check_links(&self, entry: &Entry, context: &Context<'_>) {
+        const VALUES: [&str; 3] = ["uid", "token", "email"];
+        for (kind, pattern) in &self.plan.links {
+            if let Some(name) = pattern.names().find(|name| !VALUES.contains(name)) {
+                let message = format!("`accounts.links.{}`: there is no value `{name}` for a link", kind.as_str());
+                let help = format!("there are {}", VALUES.map(|name| format!("${name}")).join(", "));
+                context.report(Diagnostic::mistake(message).at(entry.place).help(help));
+            }
+        }
+    }
+
+    /// Whether it is said who keeps the users.
+    #[must_use]
+    pub const fn is_configured(&self) -> bool {
+        match self.backend {
+            Backend::Embedded => true,
+            #[cfg(feature = "supabase")]
+            Backend::Supabase(ref settings) => settings.is_some(),
+        }
     }
 
     /// The routes of the endpoints, each once. `several`: there are other issuers, whose tokens mean nothing here.
@@ -112,7 +157,7 @@ impl Accounts {
                     None => routes.push(BuiltIn {
                         endpoints: vec![at],
                         pattern: pattern.clone(),
-                        wants_caller: endpoint.wants_caller(),
+                        wants_caller: endpoint.wants_caller() && self.is_configured(),
                         issuer: several.then(|| self.issuer.clone()),
                         place: place_of(entry, at),
                     }),
@@ -120,6 +165,22 @@ impl Accounts {
             }
         }
         routes
+    }
+}
+
+fn backend(reader: &mut Reader<'_>) -> Option<Backend> {
+    let is_supabase = reader.read_or("backend", false, |node| one_of(node, &[("embedded", false), ("supabase", true)]));
+    if !is_supabase {
+        return Some(Backend::Embedded);
+    }
+    #[cfg(feature = "supabase")]
+    return supabase::read(reader).map(Backend::Supabase);
+    #[cfg(not(feature = "supabase"))]
+    {
+        let message =
+            "`accounts.backend` = \"supabase\" needs the feature `supabase`, which this program is built without";
+        reader.context.report(Diagnostic::mistake(message).at(reader.place));
+        None
     }
 }
 

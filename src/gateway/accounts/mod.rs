@@ -2,6 +2,7 @@
 
 pub mod prepare;
 mod serve;
+mod told;
 
 pub use self::prepare::{AccountsError, Running};
 pub(super) use self::serve::serve;

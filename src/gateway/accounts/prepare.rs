@@ -1,13 +1,17 @@
 //! From `[accounts]` of a configuration to endpoints that answer, and mail that is sent.
 
-use std::sync::Arc;
+use std::{convert::Infallible, io, sync::Arc, thread};
 
 use aws_lc_rs::rand::SystemRandom;
+use tokio::sync::oneshot;
 
 use super::super::Revoker;
+#[cfg(feature = "supabase")]
+use crate::accounts::backend::supabase::Supabase;
 use crate::{
     accounts::{
-        engine::{Accounts, Parts, Settings},
+        engine::{Accounts, Backend, Parts, Settings},
+        mail::{MailFigures, MailMistake, Mailer, Sender},
         minter::TokenSettings,
         password::{Hasher, Unhashed},
         throttle::{MailLimit, Throttle},
@@ -29,15 +33,26 @@ pub enum AccountsError {
     /// The issuer has no key to sign with.
     #[error("`accounts`: the issuer `{0}` has no key to sign with")]
     NoKey(String),
+    /// Mail cannot be sent as it is configured.
+    #[error("`accounts.mail`: {0}")]
+    Mail(#[from] MailMistake),
+    /// A thread cannot be started.
+    #[error("`accounts`: {0}")]
+    Thread(#[from] io::Error),
     /// There is no store.
     #[error("`accounts` needs a store")]
     NoStore,
 }
 
-/// Endpoints that answer.
+/// Endpoints that answer, and mail that is sent as long as this lasts.
 pub struct Running {
     /// Themselves.
     pub accounts: Accounts,
+    /// What becomes of the mail.
+    pub mail: Arc<MailFigures>,
+    /// Whether mail only goes to the log.
+    pub only_logs: bool,
+    _sending: oneshot::Sender<Infallible>,
 }
 
 /// What they are made of.
@@ -63,21 +78,48 @@ impl Running {
         let no_key = || AccountsError::NoKey(accounts.issuer.clone());
         let issuer = config.issuers.iter().find(|issuer| issuer.name == accounts.issuer).ok_or_else(no_key)?;
         let store = given.store.ok_or(AccountsError::NoStore)?;
+        let mailer = Mailer::new(&accounts.mail.settings)?;
+        let only_logs = mailer.only_logs();
+        let sender = Sender::new(mailer, Arc::new(store.clone()), given.clock.clone(), Arc::new(SystemRandom::new()));
+        let (waker, mail) = (sender.waker(), sender.figures());
+        let sending = send(sender)?;
+        let backend = match &accounts.backend {
+            config::Backend::Embedded => Backend::Embedded(given.key.clone().ok_or_else(no_key)?),
+            #[cfg(feature = "supabase")]
+            config::Backend::Supabase(None) => Backend::Unconfigured,
+            #[cfg(feature = "supabase")]
+            config::Backend::Supabase(Some(settings)) => {
+                Backend::Supabase(Supabase::start(settings.clone(), given.clock)?)
+            }
+        };
         let parts = Parts {
             store: Arc::new(store.clone()),
             authenticator: Arc::clone(given.authenticator),
             revoke: Arc::clone(given.revoker) as Arc<_>,
-            key: given.key.clone().ok_or_else(no_key)?,
+            backend,
             hasher: Hasher::new(accounts.hashing, SystemRandom::new())?,
             throttle: Throttle::new(accounts.throttle, given.clock.clone()),
             mail_limit: MailLimit::new(MailLimit::DEFAULT, given.clock.clone()),
-            wake_sender: Box::new(|| {}),
+            wake_sender: Box::new(move || waker.wake()),
             random: Arc::new(SystemRandom::new()),
             clock: given.clock.clone(),
         };
         let settings = settings(config, accounts, issuer, given.contract);
-        Ok(Self { accounts: Accounts::new(accounts.plan.clone(), settings, parts) })
+        let accounts = Accounts::new(accounts.plan.clone(), settings, parts);
+        Ok(Self { accounts, mail, only_logs, _sending: sending })
     }
+}
+
+/// Sends mail, on a thread of its own, until what this gives is dropped.
+fn send(sender: Sender) -> io::Result<oneshot::Sender<Infallible>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (sending, stopped) = oneshot::channel::<Infallible>();
+    let stop = async {
+        // Nothing is ever sent.
+        let _ = stopped.await;
+    };
+    thread::Builder::new().name("mail".to_owned()).spawn(move || runtime.block_on(sender.run(stop)))?;
+    Ok(sending)
 }
 
 fn settings(config: &Config, accounts: &config::Accounts, issuer: &Issuer, contract: &Contract) -> Settings {
