@@ -7,6 +7,8 @@ mod support;
 mod admin;
 mod bodies;
 mod cli;
+#[cfg(all(feature = "accounts", feature = "sqlite"))]
+mod clients;
 mod connections;
 mod contracts;
 mod cors;

@@ -1,0 +1,191 @@
+//! The program with clients that behave as the documents of the APIs describe, and with Supabase's own client: real
+//! processes in Python and JavaScript, made ready by `tests/clients/install.sh FOLDER`; then
+//! `BEARERGATE_TEST_CLIENTS=FOLDER cargo test --test it -- --ignored clients`.
+//!
+//! They know the gateway by its address alone. What a mail has told them is read from the mail.
+
+mod gotrue;
+mod homsai;
+mod hungry_machines;
+mod uptimehunt;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use aws_lc_rs::rand::SystemRandom;
+use bearergate::{
+    accounts::{
+        Uuid,
+        email::Email,
+        model::{Aside, NewUser, User, UserPatch},
+        password::{Hasher, HasherLimits, Password},
+        store::{Creation, Update, UserStore},
+    },
+    clock::{Clock, Timestamp},
+    store::{Location, Store},
+};
+use mail_parser::MessageParser;
+use serde_json::Map;
+
+use crate::{
+    cli::support::{Folder, Gateway, LISTEN},
+    support::smtp::SmtpServer,
+};
+
+/// Where links lead.
+const FRONTEND: &str = "https://app.example.com";
+
+/// A gateway that keeps users, and the server that its mail goes to.
+struct Deployment {
+    folder: Folder,
+    gateway: Gateway,
+    mail: SmtpServer,
+}
+
+impl Deployment {
+    /// With this preset, and these settings beside those of the mail.
+    fn start(preset: &str, accounts: &str) -> Self {
+        Self::start_with(Folder::with(""), preset, accounts, LISTEN)
+    }
+
+    /// In a folder that may have more in it, with further tables.
+    fn start_with(folder: Folder, preset: &str, accounts: &str, rest: &str) -> Self {
+        let mail = SmtpServer::start();
+        let configuration = format!(
+            "preset = '{preset}'\nstore = 'sqlite:state.db'\n{rest}\n[accounts]\nfrontend_url = '{FRONTEND}'\n\
+             mail = {{ smtp = '{}', from = 'no-reply@example.com' }}\n{accounts}\n",
+            mail.url("smtp")
+        );
+        folder.write("gateway.toml", configuration);
+        // Nobody reads a pipe meanwhile, and whoever writes to a full one waits.
+        let program = folder.command(&[]);
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec \"$0\" 2> log"]).arg(program.get_program());
+        command.current_dir(folder.path()).stdin(Stdio::null());
+        let gateway = Gateway::spawn(command);
+        Self { folder, gateway, mail }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.gateway.address()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    /// An access token that is past its expiry, rightly signed.
+    fn expired_token(&self) -> String {
+        self.folder.mint(&["--expired", "--subject", "1"])
+    }
+
+    /// Runs a client at `path` of the gateway to its end.
+    #[track_caller]
+    fn run(&self, program: &str, path: &str, arguments: &[&str], environment: &[(&str, &str)]) {
+        let expired = self.expired_token();
+        let token = [("EXPIRED_TOKEN", expired.as_str())];
+        let environment: Vec<_> = environment.iter().chain(&token).copied().collect();
+        self.run_with(program, path, arguments, &environment);
+    }
+
+    /// With nothing but this in its environment that is meant for it.
+    #[track_caller]
+    fn run_with(&self, program: &str, path: &str, arguments: &[&str], environment: &[(&str, &str)]) {
+        let mut command = command(program);
+        command.arg(self.url(path)).args(arguments).envs(environment.iter().copied());
+        let ended = command.output().unwrap_or_else(|error| panic!("{program} is not installed: {error}"));
+        let (stdout, stderr) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+        let log = || std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+        assert!(ended.status.success(), "{program} {arguments:?}: {}\n{stdout}{stderr}\n{}", ended.status, log());
+        // What could not be tried is no success.
+        assert!(stdout.lines().count() > 1 && !stdout.contains("\"left_out\""), "{program} {arguments:?}:\n{stdout}");
+    }
+
+    /// The link of the last mail, once there are so many.
+    #[track_caller]
+    fn link(&self, mails: usize) -> String {
+        let received = self.mail.wait_for(mails);
+        assert_eq!(received.len(), mails, "{received:?}");
+        let last = received.last().unwrap();
+        let mail = MessageParser::new().parse(&last.data).unwrap();
+        let text = mail.body_text(0).unwrap().into_owned();
+        let mut links = text.lines().filter(|line| line.starts_with("http"));
+        let link = links.next().unwrap_or_else(|| panic!("no link: {text}")).trim().to_owned();
+        assert_eq!(links.next(), None, "{text}");
+        link
+    }
+
+    fn users(&self) -> Users {
+        Users::of(&self.folder.path().join("state.db"))
+    }
+}
+
+/// The users of a gateway, as an operator may change them.
+struct Users {
+    store: Store,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Users {
+    fn of(database: &Path) -> Self {
+        let store = Store::open(&Location::Sqlite(database.to_owned())).unwrap();
+        Self { store, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap() }
+    }
+
+    fn now() -> Timestamp {
+        Clock::system().now()
+    }
+
+    /// A user with this password.
+    fn add(&self, email: &str, password: &str) -> User {
+        let hasher = Hasher::new(HasherLimits::default(), SystemRandom::new()).unwrap();
+        let hash = self.runtime.block_on(hasher.hash(&Password::from(password.to_owned()))).unwrap();
+        let user = NewUser {
+            id: Uuid::random(&SystemRandom::new()).unwrap(),
+            number: None,
+            email: Email::parse(email).unwrap(),
+            joined: Self::now(),
+            confirmed: Some(Self::now()),
+            disabled: None,
+            attributes: Map::new(),
+            password: Some(hash.as_str().to_owned()),
+        };
+        match self.runtime.block_on(self.store.create_user(user, Aside::default(), Self::now())).unwrap() {
+            Creation::Created(user) => *user,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn disable(&self, user: &User) {
+        let patch = UserPatch { disabled: Some(true), ..UserPatch::default() };
+        let updated = self.store.update_user(user.id, patch, Aside::default(), Self::now());
+        assert!(matches!(self.runtime.block_on(updated).unwrap(), Update::Updated(..)));
+    }
+}
+
+/// A client: `*.py` or `*.mjs`.
+fn command(program: &str) -> Command {
+    let folder = installed();
+    let (interpreter, place) = match Path::new(program).extension().and_then(|extension| extension.to_str()) {
+        Some("py") => (folder.join("python/bin/python"), "python"),
+        Some("mjs") => (PathBuf::from("node"), "node"),
+        _ => panic!("what is {program}?"),
+    };
+    let mut command = Command::new(interpreter);
+    command.arg(folder.join(place).join(program)).stdin(Stdio::null());
+    // What a proxy of the environment would be asked for is here.
+    for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Where they were installed. Tests run where the manifest is, and clients elsewhere.
+fn installed() -> PathBuf {
+    let folder = std::env::var_os("BEARERGATE_TEST_CLIENTS");
+    let folder = folder.unwrap_or_else(|| panic!("BEARERGATE_TEST_CLIENTS names no folder"));
+    std::path::absolute(folder).unwrap()
+}
