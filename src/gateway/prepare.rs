@@ -119,12 +119,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         upstreams,
         limits: config.limits,
         trusted_proxies: config.listen.trusted_proxies.clone(),
-        required_keys: config
-            .issuers
-            .iter()
-            .filter(|issuer| requires_keys(issuer))
-            .map(|one| one.name.clone())
-            .collect(),
+        required_keys: required_keys(config),
         clock: clock.clone(),
     };
     let settings = Settings {
@@ -243,8 +238,10 @@ fn start_keys(issuer: &Issuer, clock: &Clock, first: mpsc::Sender<Infallible>) -
     started.map_err(|error| KeysError::Fetch { issuer: issuer.name.clone(), error })
 }
 
-fn requires_keys(issuer: &Issuer) -> bool {
-    matches!(issuer.keys, config::KeySource::Remote { required: true, .. })
+/// The issuers without whose keys the gateway is not ready.
+fn required_keys(config: &Config) -> Vec<String> {
+    let requires = |issuer: &&Issuer| matches!(issuer.keys, config::KeySource::Remote { required: true, .. });
+    config.issuers.iter().filter(requires).map(|issuer| issuer.name.clone()).collect()
 }
 
 /// What decides who is calling, with the keys that `keys` gives for each issuer.

@@ -4,6 +4,8 @@
 
 mod support;
 
+#[cfg(all(feature = "accounts", feature = "sqlite", feature = "postgres"))]
+mod accounts;
 mod admin;
 mod bodies;
 mod cli;

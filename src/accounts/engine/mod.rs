@@ -81,7 +81,7 @@ pub enum Backend {
     Embedded(CurrentKey),
     /// A Supabase Auth server. What the profiles say beyond it is in the store.
     #[cfg(feature = "supabase")]
-    Supabase(Supabase),
+    Supabase(Box<Supabase>),
     /// That is not said.
     Unconfigured,
 }

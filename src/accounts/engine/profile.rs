@@ -26,10 +26,8 @@ impl Accounts {
             None => None,
         };
         let is_new = email.as_ref().is_some_and(|email| *email != user.email);
-        let password = match inputs.text(&Input::Password) {
-            Some(_) => Some(inputs.password(&Input::Password)),
-            None => None,
-        };
+        let has_password = inputs.text(&Input::Password).is_some();
+        let password = has_password.then(|| inputs.password(&Input::Password));
         // Looked at before anything is written.
         let hash = match &password {
             Some(password) => Some(self.hasher.hash_new(password, self.settings.policy, &[user.email.as_str()]).await?),

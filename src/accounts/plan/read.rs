@@ -13,6 +13,7 @@ use crate::{
         validation::{Field, Kind, Shape},
         values::{NAMES, Variable},
     },
+    authz::Pattern,
     contract::{
         answer::{Answer, Vocabulary, to_json},
         mistake::{Mistake, Mistakes},
@@ -161,34 +162,9 @@ impl<'r, 'l> Reading<'r, 'l> {
             let names: Vec<&str> = Command::ALL.iter().map(|command| command.as_str()).collect();
             mistake(self, "command", &format!("the commands are {}", names.join(", ")));
         }
-        let mut patterns = Vec::new();
-        for value in texts(table.get("match")) {
-            match value.map(str::parse) {
-                Some(Ok(pattern)) => patterns.push(pattern),
-                Some(Err(error)) => mistake(self, "match", &format!("is not valid: {error}")),
-                None => mistake(self, "match", "a string, or a list of strings, is expected"),
-            }
-        }
-        if patterns.is_empty() {
-            mistake(self, "match", "an endpoint needs its routes: match = \"POST /login\"");
-        }
-        let bearer = match table.get("bearer") {
-            None => None,
-            Some(value) => {
-                let bearer = value.as_str().and_then(Bearer::named);
-                if bearer.is_none() {
-                    mistake(self, "bearer", "must be \"refresh_token\" or \"one_time_token\"");
-                }
-                bearer
-            }
-        };
-        let scope = match table.get("scope") {
-            None => Scope::default(),
-            Some(value) => value.as_str().and_then(Scope::named).unwrap_or_else(|| {
-                mistake(self, "scope", "must be \"local\", \"global\" or \"others\"");
-                Scope::default()
-            }),
-        };
+        let patterns = self.patterns(table, at);
+        let bearer = self.word(table, at, "bearer", Bearer::named, "must be \"refresh_token\" or \"one_time_token\"");
+        let scope = self.word(table, at, "scope", Scope::named, "must be \"local\", \"global\" or \"others\"");
         let fields = self.fields(table, at);
         let query = self.pairs(table, at, "query");
         let query_fields = self.pairs(table, at, "query_fields");
@@ -215,12 +191,38 @@ impl<'r, 'l> Reading<'r, 'l> {
             bearer,
             fields,
             query_fields,
-            scope,
+            scope: scope.unwrap_or_default(),
             answer: answer?,
             pending,
             failures,
             source,
         })
+    }
+
+    fn patterns(&mut self, table: &Table, at: &str) -> Vec<Pattern> {
+        let mut patterns = Vec::new();
+        let mut mistake = |message: &str| self.mistakes.push(&["endpoint", at, "match"], message);
+        for value in texts(table.get("match")) {
+            match value.map(str::parse) {
+                Some(Ok(pattern)) => patterns.push(pattern),
+                Some(Err(error)) => mistake(&format!("is not valid: {error}")),
+                None => mistake("a string, or a list of strings, is expected"),
+            }
+        }
+        if patterns.is_empty() {
+            mistake("an endpoint needs its routes: match = \"POST /login\"");
+        }
+        patterns
+    }
+
+    /// The value of `key` that is one of a few words, if it is there.
+    fn word<T>(&mut self, table: &Table, at: &str, key: &str, named: fn(&str) -> Option<T>, help: &str) -> Option<T> {
+        let value = table.get(key)?;
+        let word = value.as_str().and_then(named);
+        if word.is_none() {
+            self.mistakes.push(&["endpoint", at, key], help);
+        }
+        word
     }
 
     fn fields(&mut self, table: &Table, at: &str) -> Vec<(Field, Input)> {

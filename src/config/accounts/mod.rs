@@ -46,7 +46,7 @@ pub enum Backend {
     Embedded,
     /// A Supabase Auth server; `None`: which one is not said.
     #[cfg(feature = "supabase")]
-    Supabase(Option<SupabaseSettings>),
+    Supabase(Option<Box<SupabaseSettings>>),
 }
 
 /// The built-in endpoints.
@@ -174,7 +174,7 @@ fn backend(reader: &mut Reader<'_>) -> Option<Backend> {
         return Some(Backend::Embedded);
     }
     #[cfg(feature = "supabase")]
-    return supabase::read(reader).map(Backend::Supabase);
+    return supabase::read(reader).map(|settings| Backend::Supabase(settings.map(Box::new)));
     #[cfg(not(feature = "supabase"))]
     {
         let message =

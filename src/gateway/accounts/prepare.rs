@@ -89,7 +89,7 @@ impl Running {
             config::Backend::Supabase(None) => Backend::Unconfigured,
             #[cfg(feature = "supabase")]
             config::Backend::Supabase(Some(settings)) => {
-                Backend::Supabase(Supabase::start(settings.clone(), given.clock)?)
+                Backend::Supabase(Box::new(Supabase::start((**settings).clone(), given.clock)?))
             }
         };
         let parts = Parts {

@@ -16,7 +16,17 @@ pub(crate) const SECRET: &str = "a secret of the tests, thirty-two bytes or more
 
 /// Reads `text`, which may name files of `folder`, with listeners of the system's choice and `upstream` behind it.
 pub(crate) fn read(text: &str, folder: &Path, upstream: SocketAddr) -> Result<config::Config, config::Diagnostics> {
-    let environment = |name: &str| (name == "KEY").then(|| SECRET.to_owned());
+    read_with(text, folder, upstream, |_| None)
+}
+
+/// As [`read`], with more of an environment.
+fn read_with(
+    text: &str,
+    folder: &Path,
+    upstream: SocketAddr,
+    more: impl Fn(&str) -> Option<String>,
+) -> Result<config::Config, config::Diagnostics> {
+    let environment = |name: &str| if name == "KEY" { Some(SECRET.to_owned()) } else { more(name) };
     let text = format!(
         "{text}\n[listen]\naddress = '127.0.0.1:0'\nworkers = 1\n[admin]\naddress = '127.0.0.1:0'\n\
          [upstream.default]\nservers = ['http://{upstream}']\n"
@@ -26,8 +36,18 @@ pub(crate) fn read(text: &str, folder: &Path, upstream: SocketAddr) -> Result<co
 
 /// A gateway with this configuration, at [`NOW`], and its clock.
 pub(crate) fn deploy(text: &str, folder: &Path, upstream: SocketAddr) -> (Gateway, Clock) {
+    deploy_with(text, folder, upstream, |_| None)
+}
+
+/// As [`deploy`], with more of an environment.
+pub(crate) fn deploy_with(
+    text: &str,
+    folder: &Path,
+    upstream: SocketAddr,
+    more: impl Fn(&str) -> Option<String>,
+) -> (Gateway, Clock) {
     let clock = Clock::manual(Timestamp::from_secs(NOW));
-    let config = read(text, folder, upstream).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let config = read_with(text, folder, upstream, more).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let Prepared { settings, snapshot, .. } = prepare(&config, &clock).unwrap();
     (Gateway::with(&settings, snapshot), clock)
 }

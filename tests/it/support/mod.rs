@@ -110,6 +110,8 @@ impl Setup {
             .build()
             .unwrap();
         Snapshot {
+            #[cfg(feature = "accounts")]
+            accounts: None,
             store: None,
             revoker: Arc::new(Revoker::in_memory(Arc::clone(authenticator.revocations()))),
             published: None,
