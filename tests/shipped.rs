@@ -77,10 +77,12 @@ fn blocks(markdown: &str) -> Vec<(usize, String)> {
 #[test]
 fn every_shipped_configuration_is_right() {
     let examples = files("examples", "toml");
-    assert_eq!(examples.len(), 3, "{examples:?}");
+    assert_eq!(examples.len(), 4, "{examples:?}");
     for path in examples {
         let Loaded { config, .. } = load(&path);
-        assert_eq!(config.preset.as_deref(), path.file_stem().and_then(|name| name.to_str()));
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let preset = if Preset::named(name).is_some() { name.to_owned() } else { format!("./presets/{name}.toml") };
+        assert_eq!(config.preset, Some(preset));
         assert!(!config.identity_headers.headers.is_empty(), "{}", path.display());
     }
     load(&Path::new(ROOT).join("gateway.toml"));

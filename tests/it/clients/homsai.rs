@@ -1,10 +1,7 @@
 //! Homsai's clients. It has no sign-up: an operator makes its users.
 
-use super::{Deployment, Users};
-use crate::{
-    cli::support::{Folder, LISTEN},
-    support::Upstream,
-};
+use super::{Deployment, Prepared};
+use crate::{cli::support::LISTEN, support::Upstream};
 
 const EMAIL: &str = "anna@example.com";
 const PASSWORD: &str = "securepassword123";
@@ -17,17 +14,15 @@ const ENVIRONMENT: [(&str, &str); 4] =
 fn deployment(upstream: &Upstream) -> Deployment {
     let roles = "[roles]\ninstaller = ['PLANTS READ', 'PLANTS UPDATE', 'PLANT_POWER_CONSUMPTION READ']\n";
     let listen = LISTEN.replace("builtin:echo", &format!("http://{}", upstream.address));
-    let folder = Folder::with("");
-    let anna = Users::of(&folder.path().join("state.db")).add(EMAIL, PASSWORD);
-    let deployment = Deployment::start_with(folder, "homsai", "", &format!("{roles}{listen}"));
-    let plants = format!("resource,subject\n{OWN},{}\n{OTHERS},somebody else\n", anna.id);
-    deployment.folder.write("plants.csv", plants);
-    for arguments in [&["ownership", "import", "plants.csv"][..], &["roles", "grant", &anna.id.to_string(), "installer"]]
-    {
-        let ended = deployment.folder.run(arguments);
+    let prepared = Prepared::new("homsai", "", &format!("{roles}{listen}"));
+    let anna = prepared.users().add(EMAIL, PASSWORD).id.to_string();
+    let folder = &prepared.folder;
+    folder.write("plants.csv", format!("resource,subject\n{OWN},{anna}\n{OTHERS},somebody else\n"));
+    for arguments in [["ownership", "import", "plants.csv"].as_slice(), &["roles", "grant", &anna, "installer"]] {
+        let ended = folder.run(arguments);
         assert_eq!(ended.code, 0, "{ended:?}");
     }
-    deployment
+    prepared.start()
 }
 
 #[test]
@@ -50,7 +45,8 @@ fn a_password_is_set_by_the_link_of_a_mail() {
     let upstream = Upstream::ok();
     let deployment = deployment(&upstream);
     // It is told of each password that was set.
-    for (program, mails, password) in [("homsai.py", 1, "another password 1"), ("homsai.mjs", 3, "another password 2")] {
+    for (program, mails, password) in [("homsai.py", 1, "another password 1"), ("homsai.mjs", 3, "another password 2")]
+    {
         deployment.run("homsai.py", "", &["reset", EMAIL], &[]);
         let link = deployment.link(mails);
         let token = link.strip_prefix("https://app.example.com/set-password?token=").unwrap();

@@ -45,28 +45,44 @@ struct Deployment {
     mail: SmtpServer,
 }
 
-impl Deployment {
-    /// With this preset, and these settings beside those of the mail.
-    fn start(preset: &str, accounts: &str) -> Self {
-        Self::start_with(Folder::with(""), preset, accounts, LISTEN)
-    }
+/// One that does not run yet.
+struct Prepared {
+    folder: Folder,
+    mail: SmtpServer,
+}
 
-    /// In a folder that may have more in it, with further tables.
-    fn start_with(folder: Folder, preset: &str, accounts: &str, rest: &str) -> Self {
-        let mail = SmtpServer::start();
+impl Prepared {
+    /// With this preset, these settings of accounts beside those of the mail, and further tables.
+    fn new(preset: &str, accounts: &str, rest: &str) -> Self {
+        let (folder, mail) = (Folder::with(""), SmtpServer::start());
         let configuration = format!(
             "preset = '{preset}'\nstore = 'sqlite:state.db'\n{rest}\n[accounts]\nfrontend_url = '{FRONTEND}'\n\
              mail = {{ smtp = '{}', from = 'no-reply@example.com' }}\n{accounts}\n",
             mail.url("smtp")
         );
         folder.write("gateway.toml", configuration);
+        Self { folder, mail }
+    }
+
+    fn start(self) -> Deployment {
+        let Self { folder, mail } = self;
         // Nobody reads a pipe meanwhile, and whoever writes to a full one waits.
         let program = folder.command(&[]);
         let mut command = Command::new("sh");
         command.args(["-c", "exec \"$0\" 2> log"]).arg(program.get_program());
         command.current_dir(folder.path()).stdin(Stdio::null());
         let gateway = Gateway::spawn(command);
-        Self { folder, gateway, mail }
+        Deployment { folder, gateway, mail }
+    }
+
+    fn users(&self) -> Users {
+        Users::of(&self.folder)
+    }
+}
+
+impl Deployment {
+    fn start(preset: &str, accounts: &str) -> Self {
+        Prepared::new(preset, accounts, LISTEN).start()
     }
 
     fn address(&self) -> SocketAddr {
@@ -104,22 +120,16 @@ impl Deployment {
         assert!(stdout.lines().count() > 1 && !stdout.contains("\"left_out\""), "{program} {arguments:?}:\n{stdout}");
     }
 
-    /// The link of the last mail, once there are so many.
+    /// The link of the last mail that has one, once there are so many mails.
     #[track_caller]
     fn link(&self, mails: usize) -> String {
         let received = self.mail.wait_for(mails);
         assert_eq!(received.len(), mails, "{received:?}");
-        let last = received.last().unwrap();
-        let mail = MessageParser::new().parse(&last.data).unwrap();
-        let text = mail.body_text(0).unwrap().into_owned();
-        let mut links = text.lines().filter(|line| line.starts_with("http"));
-        let link = links.next().unwrap_or_else(|| panic!("no link: {text}")).trim().to_owned();
-        assert_eq!(links.next(), None, "{text}");
-        link
+        received.iter().rev().find_map(|mail| link(&mail.data)).unwrap_or_else(|| panic!("{received:?}"))
     }
 
     fn users(&self) -> Users {
-        Users::of(&self.folder.path().join("state.db"))
+        Users::of(&self.folder)
     }
 }
 
@@ -130,8 +140,8 @@ struct Users {
 }
 
 impl Users {
-    fn of(database: &Path) -> Self {
-        let store = Store::open(&Location::Sqlite(database.to_owned())).unwrap();
+    fn of(folder: &Folder) -> Self {
+        let store = Store::open(&Location::Sqlite(folder.path().join("state.db"))).unwrap();
         Self { store, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap() }
     }
 
@@ -164,6 +174,17 @@ impl Users {
         let updated = self.store.update_user(user.id, patch, Aside::default(), Self::now());
         assert!(matches!(self.runtime.block_on(updated).unwrap(), Update::Updated(..)));
     }
+}
+
+/// The link in the text of a mail.
+#[track_caller]
+fn link(mail: &[u8]) -> Option<String> {
+    let mail = MessageParser::new().parse(mail).unwrap();
+    let text = mail.body_text(0).unwrap();
+    let mut links = text.lines().map(str::trim).filter(|line| line.starts_with("http"));
+    let link = links.next().map(str::to_owned);
+    assert_eq!(links.next(), None, "{text}");
+    link
 }
 
 /// A client: `*.py` or `*.mjs`.
