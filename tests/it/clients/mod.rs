@@ -15,24 +15,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use aws_lc_rs::rand::SystemRandom;
-use bearergate::{
-    accounts::{
-        Uuid,
-        email::Email,
-        model::{Aside, NewUser, User, UserPatch},
-        password::{Hasher, HasherLimits, Password},
-        store::{Creation, Update, UserStore},
-    },
-    clock::{Clock, Timestamp},
-    store::{Location, Store},
-};
 use mail_parser::MessageParser;
-use serde_json::Map;
 
 use crate::{
     cli::support::{Folder, Gateway, LISTEN},
-    support::smtp::SmtpServer,
+    support::{smtp::SmtpServer, users::Users},
 };
 
 /// Where links lead.
@@ -76,7 +63,7 @@ impl Prepared {
     }
 
     fn users(&self) -> Users {
-        Users::of(&self.folder)
+        Users::of(&self.folder.path().join("state.db"))
     }
 }
 
@@ -129,50 +116,7 @@ impl Deployment {
     }
 
     fn users(&self) -> Users {
-        Users::of(&self.folder)
-    }
-}
-
-/// The users of a gateway, as an operator may change them.
-struct Users {
-    store: Store,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Users {
-    fn of(folder: &Folder) -> Self {
-        let store = Store::open(&Location::Sqlite(folder.path().join("state.db"))).unwrap();
-        Self { store, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap() }
-    }
-
-    fn now() -> Timestamp {
-        Clock::system().now()
-    }
-
-    /// A user with this password.
-    fn add(&self, email: &str, password: &str) -> User {
-        let hasher = Hasher::new(HasherLimits::default(), SystemRandom::new()).unwrap();
-        let hash = self.runtime.block_on(hasher.hash(&Password::from(password.to_owned()))).unwrap();
-        let user = NewUser {
-            id: Uuid::random(&SystemRandom::new()).unwrap(),
-            number: None,
-            email: Email::parse(email).unwrap(),
-            joined: Self::now(),
-            confirmed: Some(Self::now()),
-            disabled: None,
-            attributes: Map::new(),
-            password: Some(hash.as_str().to_owned()),
-        };
-        match self.runtime.block_on(self.store.create_user(user, Aside::default(), Self::now())).unwrap() {
-            Creation::Created(user) => *user,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn disable(&self, user: &User) {
-        let patch = UserPatch { disabled: Some(true), ..UserPatch::default() };
-        let updated = self.store.update_user(user.id, patch, Aside::default(), Self::now());
-        assert!(matches!(self.runtime.block_on(updated).unwrap(), Update::Updated(..)));
+        Users::of(&self.folder.path().join("state.db"))
     }
 }
 
