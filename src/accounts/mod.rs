@@ -17,6 +17,7 @@ mod failure;
 pub mod mail;
 pub mod minter;
 pub mod model;
+pub mod openapi;
 pub mod password;
 pub mod plan;
 pub mod session;

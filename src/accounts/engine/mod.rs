@@ -229,6 +229,12 @@ impl Accounts {
         &self.plan
     }
 
+    /// What a new password has to be.
+    #[must_use]
+    pub const fn policy(&self) -> PasswordPolicy {
+        self.settings.policy
+    }
+
     /// What came of the commands so far.
     #[must_use]
     pub const fn tally(&self) -> &Tally {
