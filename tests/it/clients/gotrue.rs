@@ -1,7 +1,9 @@
 //! `@supabase/auth-js`, and an API that is a preset file alone: the one of the examples.
 
+use serde_json::json;
+
 use super::{Deployment, FRONTEND, Prepared};
-use crate::cli::support::LISTEN;
+use crate::{cli::support::LISTEN, issuers::oidc_provider::post};
 
 fn deployment() -> Deployment {
     let prepared = Prepared::new("./gotrue.toml", "", LISTEN);
@@ -24,4 +26,17 @@ fn supabases_own_client_finds_what_it_knows() {
             "{link}"
         );
     }
+}
+
+#[test]
+#[ignore = "needs @supabase/auth-js"]
+fn a_forgotten_password_is_replaced_in_the_session_that_a_mail_begins() {
+    const EMAIL: &str = "anna@example.com";
+    let deployment = deployment();
+    deployment.users().add(EMAIL, "a forgotten password");
+    let body = json!({ "email": EMAIL }).to_string();
+    assert_eq!(post(deployment.address(), "/recover", "application/json", &body).status, 200);
+    let link = deployment.link(1);
+    let token = link.split_once("?token_hash=").unwrap().1.strip_suffix("&type=recovery").unwrap();
+    deployment.run("gotrue.mjs", "", &["reset", token, EMAIL, "a password to remember"], &[]);
 }

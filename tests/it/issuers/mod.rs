@@ -6,7 +6,7 @@ mod availability;
 #[cfg(all(feature = "accounts", feature = "sqlite"))]
 mod django;
 mod introspection;
-mod oidc_provider;
+pub(crate) mod oidc_provider;
 mod process;
 mod rotation;
 mod simplejwt;
