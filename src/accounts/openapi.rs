@@ -298,7 +298,8 @@ fn schema_of(body: &Value, attributes: &Attributes) -> Value {
             let required: Vec<&String> = members.keys().collect();
             json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
         }
-        Value::Array(elements) => {
+        // `prefixItems` has at least one (JSON Schema 2020-12, applicator).
+        Value::Array(elements) if !elements.is_empty() => {
             let items: Vec<Value> = elements.iter().map(|element| schema_of(element, attributes)).collect();
             json!({ "type": "array", "prefixItems": items })
         }
