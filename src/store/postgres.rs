@@ -24,7 +24,6 @@ use crate::{
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(3);
 const CONNECTIONS: u32 = 4;
-const BEGIN: &str = "BEGIN";
 
 pub(super) struct Postgres(PgPool);
 
@@ -41,6 +40,11 @@ impl Postgres {
             sqlx::migrate!("migrations/postgres").run(&pool).await.map_err(StoreError::new)?;
         }
         Ok(Self(pool))
+    }
+
+    /// A transaction that writes. Dropped, it takes everything back.
+    async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, StoreError> {
+        Ok(self.pool().await?.begin().await?)
     }
 
     /// For the same call as SQLite's, whose file may be gone.

@@ -8,16 +8,18 @@
 
 use std::{
     fs::{self, OpenOptions},
+    ops::{Deref, DerefMut},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions,
+    ConnectOptions, SqliteConnection, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{Page, Purpose, database, rows};
 use crate::{
@@ -39,6 +41,36 @@ pub(super) struct Sqlite {
     path: PathBuf,
     purpose: Purpose,
     opened: Mutex<Opened>,
+    /// Whose turn it is to write, in the order in which they came. SQLite lets one in and has the others try again and
+    /// again: whoever has bad luck waits for long.
+    turn: Arc<Mutex<()>>,
+}
+
+/// A transaction that writes, alone. Dropped, it takes everything back.
+struct Writing {
+    // Before the turn: it ends first.
+    transaction: Transaction<'static, sqlx::Sqlite>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Writing {
+    async fn commit(self) -> Result<(), sqlx::Error> {
+        self.transaction.commit().await
+    }
+}
+
+impl Deref for Writing {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Writing {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
 }
 
 /// A file, and which one it is.
@@ -62,7 +94,14 @@ impl Sqlite {
             OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(StoreError::new)?;
         }
         let opened = Mutex::new(Opened::open(path, purpose).await?);
-        Ok(Self { path: path.to_owned(), purpose, opened })
+        Ok(Self { path: path.to_owned(), purpose, opened, turn: Arc::default() })
+    }
+
+    /// A transaction that writes, when it is its turn.
+    async fn begin(&self) -> Result<Writing, StoreError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let transaction = self.pool().await?.begin_with(BEGIN).await?;
+        Ok(Writing { transaction, _turn: turn })
     }
 
     /// The pool of the file that is at the path now.

@@ -9,6 +9,7 @@
 
 mod answer;
 mod inputs;
+mod known;
 mod login;
 mod password;
 mod profile;
@@ -25,8 +26,8 @@ use aws_lc_rs::rand::SecureRandom;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
 
-use self::inputs::Inputs;
 pub use self::tally::{Count, Tally};
+use self::{inputs::Inputs, known::Known};
 #[cfg(feature = "supabase")]
 use super::backend::supabase::Supabase;
 use super::{
@@ -109,6 +110,8 @@ pub struct Settings {
     pub links: Option<Links>,
     /// How long the links of mails are good for.
     pub lives: LinkLives,
+    /// How long a profile that was read is given again; zero where other processes change profiles too.
+    pub profile_life: Duration,
     /// How the scheme `Bearer` is compared, and how long a token may be, in bytes.
     pub bearer: (SchemeMatch, usize),
     /// What a 401 asks for (RFC 9110 §11.6.1).
@@ -150,6 +153,7 @@ pub struct Accounts {
     throttle: Throttle,
     mail_limit: MailLimit,
     wake_sender: Box<dyn Fn() + Send + Sync>,
+    known: Known,
     clock: Clock,
     tally: Tally,
 }
@@ -206,6 +210,7 @@ impl Accounts {
         };
         let minter = Minter { settings: settings.tokens.clone(), key, revocations, random };
         let tally = Tally::default();
+        let known = Known::new(settings.profile_life, clock.clone());
         Self {
             plan,
             settings,
@@ -218,6 +223,7 @@ impl Accounts {
             throttle,
             mail_limit,
             wake_sender,
+            known,
             clock,
             tally,
         }
