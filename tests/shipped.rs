@@ -21,7 +21,11 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Every variable is set, to something that serves as a secret of any kind.
 fn environment(name: &str) -> Option<String> {
-    (name != "STATE_DIRECTORY").then(|| format!("a value of {name}, longer than thirty-two bytes"))
+    match name {
+        "STATE_DIRECTORY" => None,
+        "SMTP_URL" => Some("smtps://user:password@mail.example.com:465".to_owned()),
+        name => Some(format!("a value of {name}, longer than thirty-two bytes")),
+    }
 }
 
 /// The files of a folder of the repository that end like this.
