@@ -24,7 +24,7 @@ fn environment(name: &str) -> Option<String> {
     match name {
         "STATE_DIRECTORY" => None,
         "SMTP_URL" => Some("smtps://user:password@mail.example.com:465".to_owned()),
-        name => Some(format!("a value of {name}, longer than thirty-two bytes")),
+        name => Some(format!("a-value-of-{name}-longer-than-thirty-two-bytes")),
     }
 }
 
