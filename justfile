@@ -25,6 +25,11 @@ issuers:
     tests/issuers/install.sh target/issuers
     BEARERGATE_TEST_ISSUERS=target/issuers cargo test --test it -- --ignored issuers
 
+# With real clients; needs node, npm and python3 with venv.
+clients:
+    tests/clients/install.sh target/clients
+    BEARERGATE_TEST_CLIENTS=target/clients cargo test --test it -- --ignored clients::
+
 # A newcomer's first minute, with a real binary.
 first-minute:
     cargo build

@@ -21,7 +21,11 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Every variable is set, to something that serves as a secret of any kind.
 fn environment(name: &str) -> Option<String> {
-    (name != "STATE_DIRECTORY").then(|| format!("a value of {name}, longer than thirty-two bytes"))
+    match name {
+        "STATE_DIRECTORY" => None,
+        "SMTP_URL" => Some("smtps://user:password@mail.example.com:465".to_owned()),
+        name => Some(format!("a-value-of-{name}-longer-than-thirty-two-bytes")),
+    }
 }
 
 /// The files of a folder of the repository that end like this.
@@ -77,10 +81,12 @@ fn blocks(markdown: &str) -> Vec<(usize, String)> {
 #[test]
 fn every_shipped_configuration_is_right() {
     let examples = files("examples", "toml");
-    assert_eq!(examples.len(), 3, "{examples:?}");
+    assert_eq!(examples.len(), 4, "{examples:?}");
     for path in examples {
         let Loaded { config, .. } = load(&path);
-        assert_eq!(config.preset.as_deref(), path.file_stem().and_then(|name| name.to_str()));
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let preset = if Preset::named(name).is_some() { name.to_owned() } else { format!("./presets/{name}.toml") };
+        assert_eq!(config.preset, Some(preset));
         assert!(!config.identity_headers.headers.is_empty(), "{}", path.display());
     }
     load(&Path::new(ROOT).join("gateway.toml"));

@@ -8,6 +8,8 @@ pub enum Command {
     Register,
     /// Begins a session for whoever knows the password.
     Authenticate,
+    /// Begins a session for whoever has the token of a mail, once; a password can be set in it without the old one.
+    AuthenticateByToken,
     /// Gives new tokens for a refresh token.
     Refresh,
     /// Ends sessions.
@@ -143,6 +145,7 @@ macro_rules! names {
 names! { Command, "a command":
     "register" => Register,
     "authenticate" => Authenticate,
+    "authenticate_by_token" => AuthenticateByToken,
     "refresh" => Refresh,
     "log_out" => LogOut,
     "read_profile" => ReadProfile,
@@ -199,7 +202,7 @@ impl Command {
             Self::ChangePassword => &[Input::CurrentPassword, Input::Password],
             Self::RequestReset => &[Input::Email],
             Self::ConfirmReset | Self::SetPassword => &[Input::Token, Input::Password],
-            Self::ConfirmEmail => &[Input::Token],
+            Self::ConfirmEmail | Self::AuthenticateByToken => &[Input::Token],
         }
     }
 

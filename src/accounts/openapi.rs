@@ -79,6 +79,7 @@ const fn summary(command: Command) -> &'static str {
     match command {
         Command::Register => "Sign up",
         Command::Authenticate => "Log in",
+        Command::AuthenticateByToken => "Log in by the token of a mail",
         Command::Refresh => "Get new tokens for a refresh token",
         Command::LogOut => "Log out",
         Command::ReadProfile => "Who the caller is",
@@ -202,7 +203,10 @@ fn may_fail(endpoint: &Endpoint, kind: FailureKind) -> bool {
     match kind {
         FailureKind::Missing => has_body || !endpoint.query_fields.is_empty(),
         FailureKind::Invalid | FailureKind::Malformed | FailureKind::UnsupportedMediaType => has_body,
-        FailureKind::InvalidValue => endpoint.fields.iter().any(|(field, _)| field.rule.is_some()),
+        FailureKind::InvalidValue => {
+            let has_scope = endpoint.query_fields.iter().any(|(_, input)| *input == Input::Scope);
+            has_scope || endpoint.fields.iter().any(|(field, input)| field.rule.is_some() || *input == Input::Scope)
+        }
         FailureKind::InvalidEmail => endpoint.fields.iter().any(|(field, _)| field.kind == Kind::Email),
         FailureKind::Taken => matches!(command, Command::Register | Command::PatchProfile),
         FailureKind::InvalidCredentials | FailureKind::NotConfirmed | FailureKind::Disabled => {
@@ -215,9 +219,7 @@ fn may_fail(endpoint: &Endpoint, kind: FailureKind) -> bool {
         FailureKind::InvalidRefreshToken => command == Command::Refresh,
         FailureKind::WrongPassword => command == Command::ChangePassword,
         FailureKind::InvalidLink => command == Command::ConfirmReset,
-        FailureKind::ExpiredLink => {
-            matches!(command, Command::ConfirmReset | Command::SetPassword | Command::ConfirmEmail)
-        }
+        FailureKind::ExpiredLink => command.needs().contains(&Input::Token),
         FailureKind::AccessToken => command == Command::SetPassword,
         FailureKind::MailFailed => matches!(command, Command::Register | Command::RequestReset | Command::PatchProfile),
         FailureKind::SignupDisabled => command == Command::Register,
@@ -296,7 +298,8 @@ fn schema_of(body: &Value, attributes: &Attributes) -> Value {
             let required: Vec<&String> = members.keys().collect();
             json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
         }
-        Value::Array(elements) => {
+        // `prefixItems` has at least one (JSON Schema 2020-12, applicator).
+        Value::Array(elements) if !elements.is_empty() => {
             let items: Vec<Value> = elements.iter().map(|element| schema_of(element, attributes)).collect();
             json!({ "type": "array", "prefixItems": items })
         }

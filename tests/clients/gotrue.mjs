@@ -7,6 +7,7 @@
 const USAGE = `
     node gotrue.mjs URL              where /signup, /token, /user, /logout and /recover are: http://127.0.0.1:8080, or
                                      with the preset's prefix, http://127.0.0.1:8080/auth/v1
+    node gotrue.mjs URL reset TOKEN EMAIL PASSWORD    with the token of a mail, used up by it; PASSWORD is the new one
 
 E-mails need no confirmation. A reset mail is sent to users of the tour. The tour makes users of its own. It fails 3
 logins and 7 refreshes. APIKEY in the environment, if the endpoints want one, is sent as the header apikey.`
@@ -181,4 +182,16 @@ async function recover(client, email) {
   same('resetPasswordForEmail', good('known', known), good('unknown', unknown))
 }
 
-await run({ tour }, USAGE)
+/** What the page behind the link of a mail does. */
+async function reset(url, token_hash, email, password) {
+  const step = 'verifyOtp'
+  const verify = (client, token_hash) => client.verifyOtp({ token_hash, type: 'recovery' })
+  bad(`${step}: spoiled`, await verify(browser(url), spoiled(token_hash)), 403, 'otp_expired')
+  const client = browser(url)
+  session(step, good(step, await verify(client, token_hash)), email)
+  good('updateUser: password', await client.updateUser({ password }))
+  bad(`${step}: again`, await verify(browser(url), token_hash), 403, 'otp_expired')
+  good('signIn: the new one', await browser(url).signInWithPassword({ email, password }))
+}
+
+await run({ tour, reset }, USAGE)

@@ -9,6 +9,8 @@ mod accounts;
 mod admin;
 mod bodies;
 mod cli;
+#[cfg(all(feature = "accounts", feature = "sqlite"))]
+mod clients;
 mod connections;
 mod contracts;
 mod cors;

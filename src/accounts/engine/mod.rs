@@ -291,6 +291,7 @@ impl Accounts {
         match endpoint.command {
             Command::Register => self.register(inputs, call).await,
             Command::Authenticate => self.authenticate(inputs, call).await,
+            Command::AuthenticateByToken => self.authenticate_by_token(inputs, call).await,
             Command::Refresh => self.refresh(inputs, call).await,
             Command::LogOut => self.log_out(endpoint, inputs, call).await,
             Command::ReadProfile => self.read_profile(call).await,

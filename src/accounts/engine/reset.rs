@@ -12,16 +12,21 @@ use crate::{
         email::Email,
         failure::Failure,
         mail::MailKind,
-        model::{Aside, User},
+        model::{Aside, User, UserPatch},
         one_time,
         session::Token,
-        store::{OneTimeKey, OneTimePurpose, PasswordChange, Right},
+        store::{OneTimeKey, OneTimePurpose, PasswordChange, Right, Update},
     },
     authn::AuthnError,
     clock::Timestamp,
     jwt::InvalidToken,
     rejection::Rejection,
 };
+
+/// What a link may be for that leads to a new password.
+const TO_SET_A_PASSWORD: [OneTimePurpose; 2] = [OneTimePurpose::Reset, OneTimePurpose::Invitation];
+const OF_ANY_MAIL: [OneTimePurpose; 3] =
+    [OneTimePurpose::Reset, OneTimePurpose::Invitation, OneTimePurpose::Confirmation];
 
 impl Accounts {
     pub(super) async fn request_reset(&self, inputs: Inputs, call: &Call<'_>) -> Result<Done, Failure> {
@@ -65,7 +70,7 @@ impl Accounts {
             Some(uid) => Some(self.user_of(uid).await?),
             None => None,
         };
-        let (key, user) = self.holder_of(&token, call).await?;
+        let (key, user) = self.holder_of(&token, &TO_SET_A_PASSWORD, call).await?;
         if named.is_some_and(|named| named.id != user.id) {
             return Err(Failure::new(FailureKind::ExpiredLink, "the token is another user's"));
         }
@@ -78,10 +83,40 @@ impl Accounts {
         Ok(Done::User(Box::new(user)))
     }
 
-    /// Who has a token of a mail that is good.
-    async fn holder_of(&self, token: &Token, call: &Call<'_>) -> Result<(OneTimeKey, User), Failure> {
+    /// Begins a session by the token of a mail, of any: whoever has one reads the mail of the user, and so the address is
+    /// the user's.
+    pub(super) async fn authenticate_by_token(&self, mut inputs: Inputs, call: &Call<'_>) -> Result<Done, Failure> {
+        let token = inputs.token(&Input::Token);
+        let attempt = self.begin_try(None, call)?;
+        let (key, mut user) = self.holder_of(&token, &OF_ANY_MAIL, call).await?;
         let now = self.clock.now();
-        for purpose in [OneTimePurpose::Reset, OneTimePurpose::Invitation] {
+        let used = || useless("the token was used at the same time");
+        self.store.consume_one_time(key, Aside::default(), now).await?.ok_or_else(used)?;
+        attempt.succeeded();
+        if user.confirmed.is_none() {
+            let patch = UserPatch { confirm: true, ..UserPatch::default() };
+            let aside = Aside::event("confirmed", Some(call.address));
+            let updated = self.store.update_user(user.id, patch, aside, now).await;
+            // Whatever has become of it.
+            self.known.forget(&self.settings.tokens.subject(&user));
+            if let Update::Updated(confirmed, _) = updated? {
+                user = *confirmed;
+            }
+        }
+        let granted = self.begin(user, Aside::event("logged_in_by_token", Some(call.address))).await?;
+        let granted = granted.ok_or_else(|| useless("the password was changed at the same time"))?;
+        Ok(Done::Session(Box::new(granted)))
+    }
+
+    /// Who has a token of a mail that is good for one of `purposes`.
+    async fn holder_of(
+        &self,
+        token: &Token,
+        purposes: &[OneTimePurpose],
+        call: &Call<'_>,
+    ) -> Result<(OneTimeKey, User), Failure> {
+        let now = self.clock.now();
+        for &purpose in purposes {
             let key = OneTimeKey { token: token.hash(), purpose };
             let Some(id) = self.store.one_time_user(key, now).await? else { continue };
             let user = self.store.user_by_id(id).await?.filter(|user| user.disabled.is_none());

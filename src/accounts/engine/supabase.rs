@@ -40,7 +40,8 @@ impl Accounts {
                 Some(refreshed.and_then(|session| self.granted_there(session)))
             }
             Command::LogOut | Command::ReadProfile | Command::PatchProfile => None,
-            Command::ChangePassword
+            Command::AuthenticateByToken
+            | Command::ChangePassword
             | Command::RequestReset
             | Command::ConfirmReset
             | Command::SetPassword

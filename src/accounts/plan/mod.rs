@@ -91,6 +91,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The names of all of them.
+    pub const NAMES: [&str; 3] = ["local", "global", "others"];
+
     /// Which is called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -2,8 +2,13 @@
 
     python api.py SECRET
 
-It says `listening PORT` when it serves. Then each line that it reads is a command, answered by a line: `expired` by an
-access token that is past its expiry. It ends with its input, so that nothing of a test that fails is left behind.
+It says `listening PORT` when it serves. Then each line that it reads is a command, answered by a line:
+
+    expired                     an access token that is past its expiry
+    hash HASHER PASSWORD        what Django keeps of a password: with argon2, bcrypt_sha256, pbkdf2_sha256, scrypt …
+    verify HASH PASSWORD        True or False
+
+It ends with its input, so that nothing of a test that fails is left behind.
 """
 
 import os
@@ -21,6 +26,10 @@ settings.configure(
     ROOT_URLCONF=__name__,
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
+    PASSWORD_HASHERS=[
+        f"django.contrib.auth.hashers.{name}PasswordHasher"
+        for name in ("PBKDF2", "PBKDF2SHA1", "Argon2", "BCryptSHA256", "BCrypt", "Scrypt")
+    ],
     REST_FRAMEWORK={
         "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
         "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -29,7 +38,8 @@ settings.configure(
 )
 django.setup()
 
-from django.contrib.auth.models import User  # noqa: E402, Django has to be set up before it
+from django.contrib.auth.hashers import check_password, make_password  # noqa: E402, Django has to be set up before it
+from django.contrib.auth.models import User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.urls import path  # noqa: E402
@@ -57,12 +67,24 @@ class Quiet(WSGIRequestHandler):
         pass
 
 
+def expired(user):
+    token = AccessToken.for_user(user)
+    token.set_exp(lifetime=-timedelta(seconds=1))
+    return token
+
+
 def answer_commands(user):
-    for command in sys.stdin:
-        assert command == "expired\n", command
-        token = AccessToken.for_user(user)
-        token.set_exp(lifetime=-timedelta(seconds=1))
-        print("done", token, flush=True)
+    for line in sys.stdin:
+        match line.rstrip("\n").split(" ", 2):
+            case ["expired"]:
+                answer = expired(user)
+            case ["hash", hasher, password]:
+                answer = make_password(password, hasher=hasher)
+            case ["verify", encoded, password]:
+                answer = check_password(password, encoded)
+            case other:
+                raise ValueError(other)
+        print("done", answer, flush=True)
     os._exit(0)
 
 

@@ -130,3 +130,33 @@ fn homsai_answers_as_documented() {
         api.ask("POST", "/auth/logout", token, &Value::Null);
     }
 }
+
+#[test]
+fn a_preset_file_answers_as_documented() {
+    let kept = Kept::in_sqlite();
+    let api = Documented::start(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/presets/gotrue.toml"), &kept);
+    let user = json!({ "email": "a@example.com", "password": "correct horse", "data": { "a": [1] } });
+    let paths = ["/signup", "/token?grant_type=password", "/token?grant_type=refresh_token", "/recover", "/verify"];
+    for path in paths {
+        api.ask_nonsense("POST", path, None);
+    }
+    let session = body(&api.ask("POST", "/auth/v1/signup", None, &user));
+    api.ask("POST", "/signup", None, &user);
+    api.ask("POST", "/signup", None, &json!({ "email": "b@example.com", "password": "x" }));
+    api.ask("POST", "/token?grant_type=password", None, &user);
+    let token = json!({ "refresh_token": session["refresh_token"] });
+    api.ask("POST", "/token?grant_type=refresh_token", None, &token);
+    api.ask("POST", "/recover", None, &json!({ "email": "a@example.com" }));
+    api.ask("POST", "/verify", None, &json!({ "token_hash": "x" }));
+    api.ask("GET", "/verify?type=signup&token=x", None, &Value::Null);
+    let token = Some(text(&session, "access_token"));
+    for token in [None, Some("x"), token] {
+        api.ask("GET", "/user", token, &Value::Null);
+        api.ask("PUT", "/user", token, &json!({ "data": { "b": null }, "email": "c@example.com" }));
+        api.ask("POST", "/logout?scope=none", token, &Value::Null);
+    }
+    api.ask_nonsense("PUT", "/user", token);
+    api.ask("PUT", "/user", token, &json!({ "password": "x" }));
+    api.ask("POST", "/logout", token, &Value::Null);
+    api.ask("GET", "/user", token, &Value::Null);
+}

@@ -33,11 +33,11 @@ impl Folder {
         Self::with(&format!("preset = \"{preset}\"\n{LISTEN}"))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub(super) fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         std::fs::write(&path, contents).unwrap();
         path
@@ -91,7 +91,7 @@ impl Folder {
     }
 
     /// A token minted with these further arguments.
-    pub(super) fn mint(&self, arguments: &[&str]) -> String {
+    pub(crate) fn mint(&self, arguments: &[&str]) -> String {
         let ended = self.run(&[&["token", "mint"], arguments].concat());
         assert_eq!(ended.code, 0, "{ended:?}");
         let token = ended.stdout.strip_suffix('\n').unwrap();

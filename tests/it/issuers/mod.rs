@@ -3,8 +3,10 @@
 //! `BEARERGATE_TEST_ISSUERS=FOLDER cargo test --test it -- --ignored issuers`.
 
 mod availability;
+#[cfg(all(feature = "accounts", feature = "sqlite"))]
+mod django;
 mod introspection;
-mod oidc_provider;
+pub(crate) mod oidc_provider;
 mod process;
 mod rotation;
 mod simplejwt;

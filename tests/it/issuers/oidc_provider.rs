@@ -80,7 +80,7 @@ impl Shop {
 }
 
 /// Sends a body on a connection of its own.
-pub(super) fn post(address: SocketAddr, path: &str, kind: &str, body: &str) -> Response {
+pub(crate) fn post(address: SocketAddr, path: &str, kind: &str, body: &str) -> Response {
     let length = body.len();
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"

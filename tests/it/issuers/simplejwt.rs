@@ -13,16 +13,16 @@ use crate::{
     support::{Client, client::Response},
 };
 
-const SECRET: &str = "a secret that Django and the gateway share";
-const ME: &str = "/api/v1/auth/me";
+pub(super) const SECRET: &str = "a secret that Django and the gateway share";
+pub(super) const ME: &str = "/api/v1/auth/me";
 
 /// A Django API, its secret as SimpleJWT has it.
-fn api(secret: &str) -> Process {
+pub(super) fn api(secret: &str) -> Process {
     Process::start(Command::new(installed("simplejwt/bin/python")).arg(script("simplejwt/api.py")).arg(secret))
 }
 
 /// The program with this configuration, which may read the secret from `JWT_SECRET`.
-fn gateway(configuration: &str) -> (Gateway, Folder) {
+pub(super) fn gateway(configuration: &str) -> (Gateway, Folder) {
     let folder = Folder::with(configuration);
     let mut command = folder.command(&[]);
     command.env("JWT_SECRET", SECRET);
@@ -30,13 +30,13 @@ fn gateway(configuration: &str) -> (Gateway, Folder) {
 }
 
 /// What a login of Django's answers.
-fn json_of(answer: &Response) -> Value {
+pub(super) fn json_of(answer: &Response) -> Value {
     assert_eq!(answer.status, 200, "{}", answer.text());
     serde_json::from_slice(&answer.body).unwrap()
 }
 
 /// The access and the refresh token of a login at `address`.
-fn log_in(address: std::net::SocketAddr) -> (String, String) {
+pub(super) fn log_in(address: std::net::SocketAddr) -> (String, String) {
     let login = json!({ "username": "alice", "password": "correct horse" });
     let answer = post(address, "/api/v1/auth/login", "application/json", &login.to_string());
     let pair = json_of(&answer);

@@ -7,6 +7,8 @@ pub(crate) mod http_2;
 #[cfg(all(feature = "accounts", feature = "sqlite"))]
 pub(crate) mod smtp;
 pub(crate) mod upstream;
+#[cfg(all(feature = "accounts", feature = "sqlite"))]
+pub(crate) mod users;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
