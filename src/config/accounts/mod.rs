@@ -204,6 +204,11 @@ fn read_plan(entry: &Entry, reader: &mut Reader<'_>, context: &Context<'_>) -> O
     let own = |one: &&Entry| Plan::KEYS.contains(&one.key.as_str());
     let table = Table(entry.node.table()?.0.iter().filter(own).cloned().collect());
     match Plan::read(&table.to_toml()) {
+        Ok(plan) if plan.endpoints.is_empty() => {
+            let help = "name a `preset` that has some, or add `[[accounts.endpoint]]`";
+            context.report(Diagnostic::missing("`accounts` has no endpoint").at(entry.place).help(help));
+            None
+        }
         Ok(plan) => Some(plan),
         Err(mistakes) => {
             mistakes.iter().for_each(|mistake| dialect::report(mistake, entry, context));

@@ -117,7 +117,8 @@ table = { learn = {} }
         text,
         &[
             ("`cors.origins` is an empty list", "gateway.toml:4:11"),
-            ("`accounts` needs an issuer that signs, and `issuer.a` does not", "gateway.toml:5:2"),
+            ("`accounts` has no endpoint", "gateway.toml:5:2"),
+            ("`accounts` needs an issuer that signs", "gateway.toml:5:2"),
             ("`listen.tls` is not yet supported", "gateway.toml:8:1"),
             ("`upstream.default.health_check` is not yet supported", "gateway.toml:11:1"),
         ],
