@@ -93,6 +93,8 @@ pub enum FailureKind {
     PasswordCommon,
     /// The new password is easy to guess.
     PasswordWeak,
+    /// The backend does not take the new password, and says why.
+    PasswordRefused,
     /// The refresh token is good for nothing.
     InvalidRefreshToken,
     /// The current password is not this one.
@@ -174,6 +176,7 @@ names! { FailureKind, "a failure":
     "password_too_long" => PasswordTooLong,
     "password_common" => PasswordCommon,
     "password_weak" => PasswordWeak,
+    "password_refused" => PasswordRefused,
     "invalid_refresh_token" => InvalidRefreshToken,
     "wrong_password" => WrongPassword,
     "invalid_link" => InvalidLink,
@@ -245,7 +248,7 @@ impl FailureKind {
         match self {
             Self::NotConfirmed | Self::Disabled => Some(Self::InvalidCredentials),
             Self::ExpiredLink => Some(Self::InvalidLink),
-            Self::PasswordCommon => Some(Self::PasswordWeak),
+            Self::PasswordCommon | Self::PasswordRefused => Some(Self::PasswordWeak),
             Self::Missing
             | Self::InvalidValue
             | Self::InvalidEmail

@@ -21,6 +21,9 @@ const LONGEST: usize = 254;
 /// The longest part before the `@`, in bytes.
 const LONGEST_LOCAL: usize = 64;
 
+/// Behind a user's name: there is no address.
+const UNKNOWN: &str = "@profile.invalid";
+
 /// An address that mail can be sent to, as far as its form tells. Its `Debug` form does not show it.
 #[derive(Clone)]
 pub struct Email {
@@ -74,6 +77,20 @@ impl Email {
             return Err(EmailError::TooLong);
         }
         Ok(Self { shown, compared })
+    }
+
+    /// One for whom has none that is known here: no two have the same, and no mail arrives (RFC 6761 §6.4).
+    ///
+    /// # Errors
+    /// None of a [`Uuid`](super::Uuid).
+    pub fn unknown(id: super::Uuid) -> Result<Self, EmailError> {
+        Self::parse(&format!("{id}{UNKNOWN}"))
+    }
+
+    /// Whether it is one that stands for none.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.compared.ends_with(UNKNOWN)
     }
 
     /// As it is shown, and where mail goes.

@@ -52,6 +52,7 @@ impl Accounts {
 
     async fn sign_up_there(&self, supabase: &Supabase, inputs: &mut Inputs, call: &Call<'_>) -> Result<Done, Failure> {
         let email = super::register::email(inputs)?;
+        let member = inputs.member(&Input::Email, "email").to_owned();
         let attempt = self.begin_try(None, call)?;
         let password = inputs.password(&Input::Password);
         self.settings.policy.check(&password).map_err(Failure::password)?;
@@ -68,6 +69,11 @@ impl Accounts {
             Err(error) => {
                 if !matches!(error, BackendError::UserExists) {
                     attempt.undecided();
+                }
+                if error == BackendError::InvalidEmail {
+                    let problem = Problem::Email { reason: "It is not accepted.".to_owned() };
+                    let invalid = Invalid::at_input(member, problem, email.as_str().into());
+                    return Err(Failure { kind: FailureKind::InvalidEmail, ..invalid.into() });
                 }
                 Err(failure(error))
             }
@@ -119,7 +125,7 @@ impl Accounts {
             joined: self.clock.now(),
             confirmed: None,
             disabled: None,
-            attributes: self.plan.attributes.known_of(&user.metadata),
+            attributes: self.plan.attributes.settable_of(&user.metadata),
             password: None,
             credential_version: 0,
         })
@@ -132,16 +138,11 @@ impl Accounts {
         found: Option<User>,
         caller: &Principal,
     ) -> Result<User, Failure> {
-        let mut user = match found {
+        let user = match found {
             Some(user) => user,
             None => self.make_profile(id, caller).await?,
         };
-        let claimed = caller.claims().to_json();
-        let email = claimed.get("email").and_then(Value::as_str).and_then(|email| Email::parse(email).ok());
-        if let Some(email) = email {
-            user.email = email;
-        }
-        Ok(user)
+        Ok(addressed(user, caller))
     }
 
     async fn make_profile(&self, id: Uuid, caller: &Principal) -> Result<User, Failure> {
@@ -151,12 +152,11 @@ impl Accounts {
         let user = NewUser {
             id,
             number: None,
-            // Of all profiles no two have one; nobody reads it.
-            email: Email::parse(&format!("{id}@profile.invalid")).map_err(|_| profile::gone())?,
+            email: Email::unknown(id).map_err(|_| profile::gone())?,
             joined: now,
             confirmed: None,
             disabled: None,
-            attributes: self.plan.attributes.known_of(&metadata),
+            attributes: self.plan.attributes.settable_of(&metadata),
             password: None,
         };
         match self.store.create_user(user, Aside::event("profile_made", None), now).await {
@@ -170,16 +170,26 @@ impl Accounts {
     }
 }
 
+/// The user with the address that the token says.
+pub(super) fn addressed(user: User, caller: &Principal) -> User {
+    let email = match caller.claims().get("email") {
+        Some(crate::jwt::Value::String(email)) => Email::parse(email).ok(),
+        _ => None,
+    };
+    User { email: email.unwrap_or_else(|| user.email.clone()), ..user }
+}
+
 fn failure(error: BackendError) -> Failure {
     let cause = error.to_string();
     let new = |kind| Failure::new(kind, cause.clone());
     match error {
         BackendError::UserExists => new(FailureKind::Taken),
-        BackendError::WeakPassword { .. } => new(FailureKind::PasswordWeak),
-        BackendError::InvalidEmail => {
-            let invalid = Invalid::at("email", Problem::Email { reason: "It is not accepted.".to_owned() });
-            Failure { kind: FailureKind::InvalidEmail, ..invalid.into() }
+        // In its words, which say what it asks for. Older servers said them without the period, and clients know them so.
+        BackendError::WeakPassword { message } => {
+            let message = message.strip_suffix('.').unwrap_or(&message).to_owned();
+            Failure::new(FailureKind::PasswordRefused, message)
         }
+        BackendError::InvalidEmail => new(FailureKind::InvalidEmail),
         BackendError::SignupDisabled => new(FailureKind::SignupDisabled),
         BackendError::InvalidCredentials => new(FailureKind::InvalidCredentials),
         BackendError::NotConfirmed => new(FailureKind::NotConfirmed),

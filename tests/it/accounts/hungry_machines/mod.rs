@@ -7,6 +7,8 @@ mod profile;
 mod profile_refused;
 mod refresh;
 mod signup;
+#[cfg(feature = "supabase")]
+mod supabase;
 mod tokens;
 mod validation;
 
