@@ -184,6 +184,16 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_for_none_is_told_from_any_other() {
+        let unknown = |id: &str| Email::unknown(id.parse().unwrap()).unwrap();
+        let one = unknown("550e8400-e29b-41d4-a716-446655440000");
+        assert!(one.is_unknown() && one != unknown("6f9619ff-8b86-4011-b42d-00c04fc964ff"));
+        for text in ["a@example.com", "a@profile.invalid.example", "profile.invalid@example.com"] {
+            assert!(!Email::parse(text).unwrap().is_unknown(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_address_is_refused_with_the_part_that_is_wrong() {
         use EmailError::{At, Domain, Local, TooLong};
         for (text, error) in [

@@ -10,7 +10,7 @@ use crate::{
         command::{Bearer, Command, FailureKind, Input},
         failure::Failure,
         password::Password,
-        plan::Endpoint,
+        plan::{Endpoint, Scope},
         session::Token,
         validation::{self, Invalid, Problem},
     },
@@ -107,6 +107,11 @@ impl Inputs {
 
     pub(super) fn token(&mut self, input: &Input) -> Token {
         self.texts.remove(input).unwrap_or_default().into()
+    }
+
+    /// Which sessions a log-out is to end.
+    pub(super) fn scope(&self, endpoint: &Endpoint) -> Scope {
+        self.text(&Input::Scope).and_then(Scope::named).unwrap_or(endpoint.scope)
     }
 
     /// The member that `input` came in, for what is wrong with it.

@@ -77,7 +77,7 @@ impl Accounts {
         call: &Call<'_>,
     ) -> Result<Done, Failure> {
         let user = self.caller(call).await?;
-        let scope = inputs.text(&Input::Scope).and_then(Scope::named).unwrap_or(endpoint.scope);
+        let scope = inputs.scope(endpoint);
         let own = self.own_session(&user, &mut inputs, call).await?;
         let (now, aside) = (self.clock.now(), Aside::event("logged_out", Some(call.address)));
         match (scope, own) {

@@ -267,7 +267,7 @@ impl Accounts {
             Backend::Embedded(_) => {}
             #[cfg(feature = "supabase")]
             Backend::Supabase(supabase) => {
-                if let Some(done) = self.ask_supabase(supabase, endpoint.command, &mut inputs, call).await {
+                if let Some(done) = self.ask_supabase(supabase, endpoint, &mut inputs, call).await {
                     return done;
                 }
             }

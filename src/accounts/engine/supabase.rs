@@ -15,23 +15,24 @@ use crate::{
         email::Email,
         failure::Failure,
         model::{Aside, NewUser, User},
+        plan::{Endpoint, Scope},
         store::Creation,
         validation::{Invalid, Problem},
     },
-    authn::Principal,
+    authn::{Principal, bearer},
     clock::Timestamp,
 };
 
 impl Accounts {
-    /// What comes of a command that Supabase does; `None`: it does not do this one.
+    /// What comes of a command that Supabase does; `None`: there is something to be done here, alone or after that.
     pub(super) async fn ask_supabase(
         &self,
         supabase: &Supabase,
-        command: Command,
+        endpoint: &Endpoint,
         inputs: &mut Inputs,
         call: &Call<'_>,
     ) -> Option<Result<Done, Failure>> {
-        match command {
+        match endpoint.command {
             Command::Register => Some(self.sign_up_there(supabase, inputs, call).await),
             Command::Authenticate => Some(self.sign_in_there(supabase, inputs, call).await),
             Command::Refresh => {
@@ -39,7 +40,8 @@ impl Accounts {
                 let refreshed = supabase.refresh(&token).await.map_err(failure);
                 Some(refreshed.and_then(|session| self.granted_there(session)))
             }
-            Command::LogOut | Command::ReadProfile | Command::PatchProfile => None,
+            Command::LogOut => self.sign_out_there(supabase, inputs.scope(endpoint), call).await.err().map(Err),
+            Command::ReadProfile | Command::PatchProfile => None,
             Command::ChangePassword
             | Command::RequestReset
             | Command::ConfirmReset
@@ -57,7 +59,7 @@ impl Accounts {
         let password = inputs.password(&Input::Password);
         self.settings.policy.check(&password).map_err(Failure::password)?;
         let data = std::mem::take(&mut inputs.attributes);
-        let data = data.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        let data = self.writable(data);
         match supabase.sign_up(&email, &password, data).await {
             Ok(signed_up) => {
                 attempt.succeeded();
@@ -100,6 +102,14 @@ impl Accounts {
                 Err(failure(error))
             }
         }
+    }
+
+    /// First there, then here: whoever could not be logged out there has a token to try again with.
+    async fn sign_out_there(&self, supabase: &Supabase, scope: Scope, call: &Call<'_>) -> Result<(), Failure> {
+        let (scheme, most) = self.settings.bearer;
+        let presented = bearer::token(call.headers, scheme, most).map_err(|_| profile::gone())?;
+        let token = presented.text().map_err(|_| profile::gone())?;
+        supabase.sign_out(token, scope).await.map_err(failure)
     }
 
     fn granted_there(&self, session: RemoteSession) -> Result<Done, Failure> {

@@ -17,6 +17,8 @@ on_both_stores! {
     a_pricing_location_out_of_range_is_an_array
     texts_of_numbers_are_numbers
     a_user_is_not_made_by_what_is_refused
+    of_eight_at_once_with_one_address_one_is_a_user
+    a_token_that_is_sent_along_does_not_matter
 }
 
 fn the_request_of_the_document_gives_a_session_and_a_profile(kept: &Kept) {
@@ -146,4 +148,31 @@ fn a_user_is_not_made_by_what_is_refused(kept: &Kept) {
         detail(&log_in(&api), 400, "Invalid login credentials");
     }
     sign_up(&api);
+}
+
+fn of_eight_at_once_with_one_address_one_is_a_user(kept: &Kept) {
+    let api = start(kept);
+    let body = credentials().to_string();
+    let head = format!("Host: api\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+    let request = format!("POST /auth/signup HTTP/1.1\r\n{head}{body}");
+    let clients: Vec<_> = (0..8).map(|_| api.client()).collect();
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let request = &request;
+        let ask = |mut client: crate::support::Client| scope.spawn(move || client.send(request).response());
+        let threads: Vec<_> = clients.into_iter().map(ask).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (good, taken): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!((good.len(), taken.len()), (1, 7));
+    taken.iter().for_each(|taken| detail(taken, 400, "User already registered"));
+    assert_eq!(session(good[0]).user, session(&log_in(&api)).user);
+}
+
+fn a_token_that_is_sent_along_does_not_matter(kept: &Kept) {
+    let api = start(kept);
+    let first = session(&api.send("POST", "/auth/signup", Some("garbage"), &credentials()));
+    let second = session(&api.send("POST", "/auth/login", Some("a.b.c"), &credentials()));
+    api.clock.advance(std::time::Duration::from_secs(3600));
+    let body = json!({ "refresh_token": second.refresh });
+    super::session_at(&api.send("POST", "/auth/refresh", Some(&first.access), &body), 3600);
 }

@@ -2,14 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::{EMAIL, ID, KEY, Kept, Project, on_both_stores, said, user};
-use crate::{accounts::hungry_machines as hm, support::NOW};
+use super::{Act, EMAIL, ID, KEY, Kept, Project, answer, on_both_stores, said, user};
+use crate::{
+    accounts::hungry_machines as hm,
+    support::{NOW, client::Response},
+};
 
 on_both_stores! {
     signup_login_and_refresh_hand_out_the_projects_sessions
     a_signup_that_is_pending_is_wrapped
     what_is_refused_here_is_not_asked_there
     its_tokens_are_good_on_every_path
+    whoever_logs_out_is_out_there_and_here
+    whoever_cannot_be_logged_out_there_is_not_here
 }
 
 fn signup_login_and_refresh_hand_out_the_projects_sessions(kept: &Kept) {
@@ -100,4 +105,56 @@ fn its_tokens_are_good_on_every_path(kept: &Kept) {
         super::unauthorized(&client.ask("GET", path, None), "Not authenticated");
         super::unauthorized(&client.bear("GET", path, "v1.Mfg2"), "Invalid token");
     }
+}
+
+fn log_out(project: &Project, token: &str) -> Response {
+    project.api.client().bear("POST", "/auth/logout", token)
+}
+
+fn whoever_logs_out_is_out_there_and_here(kept: &Kept) {
+    let project = Project::start(kept);
+    let token = project.token(&json!({}));
+    // Older servers and newer ones; and a session that had ended there before.
+    let gone = json!({ "code": 403, "error_code": "session_not_found", "msg": "Session from session_id claim does not exist" });
+    for (number, act) in [
+        answer(204, "", ""),
+        answer(200, "Content-Type: application/json\r\n", json!({})),
+        answer(403, "Content-Type: application/json\r\n", gone),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let session = format!("5d2f1c0a-6c0b-4f5e-9a54-0d9fd4c4f7a{number}");
+        let token = project.token(&json!({ "session_id": session }));
+        project.fake.then(Act::Send(act));
+        let out = log_out(&project, &token);
+        assert_eq!((out.status, out.body.len()), (204, 0), "{}", out.text());
+        let received = project.fake.received().pop().unwrap();
+        assert_eq!(received.line, "POST /auth/v1/logout?scope=local HTTP/1.1");
+        assert_eq!(received.headers["authorization"], format!("Bearer {token}"));
+        assert_eq!(received.headers["apikey"], KEY);
+        for path in ["/auth/me", "/machines"] {
+            super::unauthorized(&project.api.get(path, &token), "Invalid token");
+        }
+    }
+    // Another session of the same user goes on.
+    assert_eq!(project.api.get("/auth/me", &token).status, 200);
+}
+
+fn whoever_cannot_be_logged_out_there_is_not_here(kept: &Kept) {
+    let project = Project::start(kept);
+    let token = project.token(&json!({}));
+    for act in [
+        answer(500, "", ""),
+        answer(401, "", json!({ "message": "Invalid API key" })),
+        answer(403, "", json!({ "error_code": "bad_jwt" })),
+        answer(307, "Location: http://127.0.0.1:1/\r\n", ""),
+    ] {
+        project.fake.then(Act::Last(act));
+        super::detail(&log_out(&project, &token), 502, "Auth service unreachable");
+    }
+    assert_eq!(project.api.get("/auth/me", &token).status, 200);
+    project.fake.then(Act::Send(answer(204, "", "")));
+    assert_eq!(log_out(&project, &token).status, 204);
+    super::unauthorized(&log_out(&project, &token), "Invalid token");
 }
