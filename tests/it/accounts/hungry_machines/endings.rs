@@ -13,6 +13,8 @@ on_both_stores! {
     a_token_of_a_user_who_is_gone_is_no_token
     two_gateways_on_one_store_are_one_api
     of_fifty_at_once_at_two_gateways_there_is_one_child
+    a_gateway_that_starts_later_knows_what_has_ended
+    what_happened_can_be_found_out
 }
 
 #[track_caller]
@@ -105,4 +107,60 @@ fn of_fifty_at_once_at_two_gateways_there_is_one_child(kept: &Kept) {
     let children = refresh_at_once(&[&one, &two], &first.refresh);
     assert!(children.iter().all(|child| child.refresh == children[0].refresh));
     session(&refresh(&two, &children[0].refresh));
+}
+
+fn a_gateway_that_starts_later_knows_what_has_ended(kept: &Kept) {
+    let (out, thief, other) = {
+        let api = start(kept);
+        let (out, first, other) = (sign_up(&api), session(&log_in(&api)), session(&log_in(&api)));
+        log_out(&api, &out);
+        let child = session(&refresh(&api, &first.refresh));
+        session(&refresh(&api, &child.refresh));
+        detail(&refresh(&api, &first.refresh), 400, "Invalid Refresh Token");
+        (out, child, other)
+    };
+    let api = start(kept);
+    is_out(&api, &out);
+    is_out(&api, &thief);
+    said(&api.get("/auth/me", &other.access), 200, &unset(&other.user));
+    session(&refresh(&api, &other.refresh));
+}
+
+fn what_happened_can_be_found_out(kept: &Kept) {
+    use bearergate::accounts::store::AuditStore;
+    let api = start(kept);
+    let user = sign_up(&api);
+    let child = session(&refresh(&api, &user.refresh));
+    session(&refresh(&api, &child.refresh));
+    detail(&refresh(&api, &user.refresh), 400, "Invalid Refresh Token");
+    let again = session(&log_in(&api));
+    log_out(&api, &again);
+    let store = api.gateway.snapshot.load_full().store.clone().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let events = runtime.block_on(store.events(user.user.parse().unwrap(), 100)).unwrap();
+    let kinds: Vec<&str> = events.iter().rev().map(|entry| entry.event.kind.as_str()).collect();
+    assert_eq!(kinds, ["registered", "logged_in", "refresh_token_reused", "logged_in", "logged_out"]);
+    assert!(events.iter().all(|entry| entry.event.address == Some("127.0.0.1".parse().unwrap())));
+}
+
+#[test]
+fn no_secret_is_in_the_file() {
+    let kept = Kept::in_sqlite();
+    let api = start(&kept);
+    let user = sign_up(&api);
+    let child = session(&refresh(&api, &user.refresh));
+    let mut read = 0;
+    for file in std::fs::read_dir(kept.folder.path()).unwrap() {
+        let file = file.unwrap();
+        if !file.file_name().to_str().unwrap().starts_with("accounts.db") {
+            continue;
+        }
+        let bytes = std::fs::read(file.path()).unwrap();
+        let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        read += usize::from(has(super::EMAIL));
+        for secret in [super::PASSWORD, &user.refresh, &child.refresh, &user.access, &child.access] {
+            assert!(!has(secret), "{:?}", file.path());
+        }
+    }
+    assert_ne!(read, 0, "it is somewhere else");
 }

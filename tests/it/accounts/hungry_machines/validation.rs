@@ -9,6 +9,7 @@ on_both_stores! {
     a_field_that_is_missing_is_named_with_what_was_given
     a_body_that_is_no_json_object_is_an_array_at_every_endpoint
     values_of_another_type_are_each_named
+    a_patch_needs_an_object_too
     a_body_without_end_is_not_read
 }
 
@@ -133,4 +134,26 @@ fn a_body_without_end_is_not_read(kept: &Kept) {
     let long = format!(r#"{{"email":"{EMAIL}","password":"{}"}}"#, "x".repeat(70_000));
     let response = raw(&api, "/auth/login", Some("application/json"), &long);
     assert_eq!((response.status, response.text().as_str()), (413, r#"{"detail":"Request Entity Too Large"}"#));
+}
+
+fn a_patch_needs_an_object_too(kept: &Kept) {
+    let api = start(kept);
+    let session = sign_up(&api);
+    let bearer = ("authorization", format!("Bearer {}", session.access));
+    let patch = |content_type: &str, body: &str| {
+        let fields = [("content-type", content_type.to_owned()), bearer.clone()];
+        api.request("PATCH", "/auth/me", &fields, body.as_bytes())
+    };
+    let error = |kind: &str, at: Value, text: &str, input: Value| json!([{ "type": kind, "loc": at, "msg": text, "input": input }]);
+    let no_body = error("missing", json!(["body"]), "Field required", Value::Null);
+    errors(&patch("application/json", ""), no_body);
+    let no_object = "Input should be a valid dictionary or object to extract fields from";
+    let expected = |input: Value| error("model_attributes_type", json!(["body"]), no_object, input);
+    errors(&patch("application/json", "[]"), expected(json!([])));
+    errors(&patch("application/x-www-form-urlencoded", "location_zip=1"), expected(json!("location_zip=1")));
+    for body in ["{\"location_zip\":\"1\",\"location_zip\":\"2\"}", "{\"location_zip\":\"1\"", "{'location_zip':'1'}"] {
+        let response = patch("application/json", body);
+        assert!(response.status == 422 && response.text().contains(r#""type":"json_invalid""#), "{}", response.text());
+    }
+    said(&api.get("/auth/me", &session.access), 200, &super::unset(&session.user));
 }
