@@ -150,7 +150,7 @@ fn whoever_cannot_be_logged_out_there_is_not_here(kept: &Kept) {
         answer(403, "", json!({ "error_code": "bad_jwt" })),
         answer(307, "Location: http://127.0.0.1:1/\r\n", ""),
     ] {
-        project.fake.then(Act::Last(act));
+        project.fake.then(Act::Send(act));
         super::detail(&log_out(&project, &token), 502, "Auth service unreachable");
     }
     assert_eq!(project.api.get("/auth/me", &token).status, 200);
