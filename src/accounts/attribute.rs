@@ -39,11 +39,13 @@ impl Attributes {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Those of `given` that users of this API have, with a value of the right kind.
+    /// Those of `given`, which a user may have set elsewhere, that users of this API set themselves, each with a value that
+    /// it can have.
     #[must_use]
-    pub fn known_of(&self, given: &Map<String, Value>) -> Map<String, Value> {
+    pub fn settable_of(&self, given: &Map<String, Value>) -> Map<String, Value> {
         let fits = |(name, value): &(&String, &Value)| {
-            !value.is_null() && self.get(name).is_some_and(|attribute| validation::fits(&attribute.field, value))
+            let fits = |attribute: &Attribute| attribute.writable && validation::fits(&attribute.field, value);
+            !value.is_null() && self.get(name).is_some_and(fits)
         };
         given.iter().filter(fits).map(|(name, value)| (name.clone(), value.clone())).collect()
     }

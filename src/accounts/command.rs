@@ -95,6 +95,8 @@ pub enum FailureKind {
     PasswordCommon,
     /// The new password is easy to guess.
     PasswordWeak,
+    /// The backend does not take the new password, and says why.
+    PasswordRefused,
     /// The refresh token is good for nothing.
     InvalidRefreshToken,
     /// The current password is not this one.
@@ -177,6 +179,7 @@ names! { FailureKind, "a failure":
     "password_too_long" => PasswordTooLong,
     "password_common" => PasswordCommon,
     "password_weak" => PasswordWeak,
+    "password_refused" => PasswordRefused,
     "invalid_refresh_token" => InvalidRefreshToken,
     "wrong_password" => WrongPassword,
     "invalid_link" => InvalidLink,
@@ -248,7 +251,7 @@ impl FailureKind {
         match self {
             Self::NotConfirmed | Self::Disabled => Some(Self::InvalidCredentials),
             Self::ExpiredLink => Some(Self::InvalidLink),
-            Self::PasswordCommon => Some(Self::PasswordWeak),
+            Self::PasswordCommon | Self::PasswordRefused => Some(Self::PasswordWeak),
             Self::Missing
             | Self::InvalidValue
             | Self::InvalidEmail
@@ -256,7 +259,7 @@ impl FailureKind {
             | Self::PasswordTooShort
             | Self::PasswordTooLong
             | Self::PasswordWeak => Some(Self::Invalid),
-            Self::MailFailed | Self::NotConfigured | Self::Busy => Some(Self::Unavailable),
+            Self::MailFailed | Self::NotConfigured => Some(Self::Unavailable),
             _ => None,
         }
     }

@@ -21,6 +21,9 @@ const LONGEST: usize = 254;
 /// The longest part before the `@`, in bytes.
 const LONGEST_LOCAL: usize = 64;
 
+/// Behind a user's name: there is no address.
+const UNKNOWN: &str = "@profile.invalid";
+
 /// An address that mail can be sent to, as far as its form tells. Its `Debug` form does not show it.
 #[derive(Clone)]
 pub struct Email {
@@ -74,6 +77,20 @@ impl Email {
             return Err(EmailError::TooLong);
         }
         Ok(Self { shown, compared })
+    }
+
+    /// One for whom has none that is known here: no two have the same, and no mail arrives (RFC 6761 §6.4).
+    ///
+    /// # Errors
+    /// None of a [`Uuid`](super::Uuid).
+    pub fn unknown(id: super::Uuid) -> Result<Self, EmailError> {
+        Self::parse(&format!("{id}{UNKNOWN}"))
+    }
+
+    /// Whether it is one that stands for none.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.compared.ends_with(UNKNOWN)
     }
 
     /// As it is shown, and where mail goes.
@@ -164,6 +181,16 @@ mod tests {
         let longest = format!("{}@{}.{}.{}.com", "a".repeat(64), "b".repeat(63), "c".repeat(63), "d".repeat(57));
         assert_eq!(longest.len(), 254);
         assert!(Email::parse(&longest).is_ok());
+    }
+
+    #[test]
+    fn what_stands_for_none_is_told_from_any_other() {
+        let unknown = |id: &str| Email::unknown(id.parse().unwrap()).unwrap();
+        let one = unknown("550e8400-e29b-41d4-a716-446655440000");
+        assert!(one.is_unknown() && one != unknown("6f9619ff-8b86-4011-b42d-00c04fc964ff"));
+        for text in ["a@example.com", "a@profile.invalid.example", "profile.invalid@example.com"] {
+            assert!(!Email::parse(text).unwrap().is_unknown(), "{text}");
+        }
     }
 
     #[test]

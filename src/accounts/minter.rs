@@ -112,7 +112,12 @@ impl Minter {
         let issued = self.issue_time(claimed.user, now);
         let expires = issued.saturating_add(self.settings.access_life);
         let mut claims = self.claims(claimed, (issued, expires))?;
+        // What the preset calls its issuer counts where the configuration does not say it.
+        let issuer = claims.get("iss").cloned();
         self.settings.expectations.meet(&mut claims, issued, expires);
+        if let Some(issuer) = issuer.filter(|_| !claims.contains_key("iss")) {
+            claims.insert("iss".to_owned(), issuer);
+        }
         let typ = self.settings.expectations.typ.as_deref().unwrap_or("JWT");
         let text = sign(&self.key()?.load(), Some(typ), &claims)?;
         Ok(AccessToken { text, issued, expires })

@@ -215,7 +215,8 @@ fn may_fail(endpoint: &Endpoint, kind: FailureKind) -> bool {
         FailureKind::PasswordTooShort
         | FailureKind::PasswordTooLong
         | FailureKind::PasswordCommon
-        | FailureKind::PasswordWeak => sets_password,
+        | FailureKind::PasswordWeak
+        | FailureKind::PasswordRefused => sets_password,
         FailureKind::InvalidRefreshToken => command == Command::Refresh,
         FailureKind::WrongPassword => command == Command::ChangePassword,
         FailureKind::InvalidLink => command == Command::ConfirmReset,

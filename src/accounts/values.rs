@@ -26,7 +26,7 @@ pub enum Variable {
     UserId,
     /// The user's number.
     UserNumber,
-    /// The user's address.
+    /// The user's address; empty, if there is none.
     UserEmail,
     /// Since when the user is there (RFC 3339, whole seconds).
     UserJoined,
@@ -127,7 +127,9 @@ impl Values<'_> {
             Variable::TokenId => uuid(self.token_id),
             Variable::UserId => uuid(user.map(|user| user.id)),
             Variable::UserNumber => user.map_or(Value::Null, |user| user.number.into()),
-            Variable::UserEmail => text(user.map(|user| user.email.as_str())),
+            Variable::UserEmail => {
+                text(user.map(|user| if user.email.is_unknown() { "" } else { user.email.as_str() }))
+            }
             Variable::UserJoined => user.map_or(Value::Null, |user| user.joined.to_string().into()),
             Variable::UserConfirmed => {
                 user.and_then(|user| user.confirmed).map_or(Value::Null, |at| at.to_string().into())

@@ -62,10 +62,7 @@ pub(super) fn add_issuer(document: &mut Table, context: &Context<'_>) {
         }
         None => vec![("jwks_url", NOWHERE.to_owned())],
     };
-    let issuer = issuer_of(document, place);
-    if key_source::is_given(issuer) {
-        return;
-    }
+    let Some(issuer) = issuer_of(document, place).filter(|issuer| !key_source::is_given(issuer)) else { return };
     for (key, value) in added {
         if issuer.get(key).is_none() {
             let node = Node { value: Value::String(value), place };
@@ -74,25 +71,20 @@ pub(super) fn add_issuer(document: &mut Table, context: &Context<'_>) {
     }
 }
 
-/// `[issuer.api]`, made if it is not there.
-fn issuer_of(document: &mut Table, place: Place) -> &mut Table {
-    child(child(document, "issuer", place), ISSUER, place)
+/// `[issuer.api]`, made if it is not there. `None`: something else is in its place, which is said by whoever reads it.
+fn issuer_of(document: &mut Table, place: Place) -> Option<&mut Table> {
+    child(child(document, "issuer", place)?, ISSUER, place)
 }
 
-fn child<'t>(table: &'t mut Table, key: &str, place: Place) -> &'t mut Table {
+fn child<'t>(table: &'t mut Table, key: &str, place: Place) -> Option<&'t mut Table> {
     let at = table.position(key).unwrap_or_else(|| {
         let node = Node { value: Value::Table(Table::default()), place };
         table.0.push(Entry { key: key.to_owned(), place, node });
         table.0.len() - 1
     });
-    let value = &mut table.0[at].node.value;
-    if !matches!(value, Value::Table(_)) {
-        // It is reported as what it is by whoever reads the issuers; this copy is nobody's.
-        *value = Value::Table(Table::default());
-    }
-    match value {
-        Value::Table(table) => table,
-        _ => unreachable!("it was made one"),
+    match &mut table.0.get_mut(at)?.node.value {
+        Value::Table(table) => Some(table),
+        _ => None,
     }
 }
 

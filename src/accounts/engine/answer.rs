@@ -80,7 +80,9 @@ impl Accounts {
                 _ => (None, None),
             };
             let told = match (&invalid, kind) {
-                (Some(_), FailureKind::InvalidValue) => Some(Cow::Borrowed(&*cause)),
+                (Some(_), FailureKind::InvalidValue) | (None, FailureKind::PasswordRefused) => {
+                    Some(Cow::Borrowed(&*cause))
+                }
                 (Some(invalid), _) => Some(Cow::Owned(invalid.message())),
                 (None, _) => None,
             };

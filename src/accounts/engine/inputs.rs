@@ -10,9 +10,9 @@ use crate::{
         command::{Bearer, Command, FailureKind, Input},
         failure::Failure,
         password::Password,
-        plan::Endpoint,
+        plan::{Endpoint, Scope},
         session::Token,
-        validation::{self, Invalid, Problem},
+        validation::{self, Invalid, Problem, Rule},
     },
     authn::bearer,
     rejection::Rejection,
@@ -110,6 +110,16 @@ impl Inputs {
 
     pub(super) fn token(&mut self, input: &Input) -> Token {
         self.texts.remove(input).unwrap_or_default().into()
+    }
+
+    /// Which sessions a log-out is to end. A misspelt scope must not end less than was meant.
+    pub(super) fn scope(&self, endpoint: &Endpoint) -> Result<Scope, Failure> {
+        let Some(name) = self.text(&Input::Scope) else { return Ok(endpoint.scope) };
+        Scope::named(name).ok_or_else(|| {
+            let names = Scope::NAMES.map(str::to_owned).to_vec();
+            let invalid = Invalid::at("scope", Problem::Rule(Rule::OneOf(names)));
+            Failure { kind: FailureKind::InvalidValue, ..invalid.into() }
+        })
     }
 
     /// The member that `input` came in, for what is wrong with it.

@@ -14,7 +14,6 @@ use crate::{
         plan::{Endpoint, Scope},
         store::OneTimePurpose,
         throttle::{Throttled, Try},
-        validation::{Invalid, Problem, Rule},
     },
     authn::{Principal, revocation::Target},
     jwt::Value,
@@ -78,7 +77,7 @@ impl Accounts {
         call: &Call<'_>,
     ) -> Result<Done, Failure> {
         let user = self.caller(call).await?;
-        let scope = inputs.text(&Input::Scope).map_or(Ok(endpoint.scope), scope)?;
+        let scope = inputs.scope(endpoint)?;
         let own = self.own_session(&user, &mut inputs, call).await?;
         let (now, aside) = (self.clock.now(), Aside::event("logged_out", Some(call.address)));
         match (scope, own) {
@@ -136,15 +135,6 @@ impl Accounts {
             Failure { rejection: Some(rejection), ..failure }
         })
     }
-}
-
-/// A misspelt scope must not end less than was meant.
-fn scope(name: &str) -> Result<Scope, Failure> {
-    Scope::named(name).ok_or_else(|| {
-        let names = Scope::NAMES.map(str::to_owned).to_vec();
-        let invalid = Invalid::at("scope", Problem::Rule(Rule::OneOf(names)));
-        Failure { kind: FailureKind::InvalidValue, ..invalid.into() }
-    })
 }
 
 /// The session that a token names.

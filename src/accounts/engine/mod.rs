@@ -1,8 +1,8 @@
 //! The built-in endpoints: one core of commands, with routes, fields and words from the preset's [plan](super::plan).
 //!
 //! 1. A request that may pass comes with its caller, if its route asks for one. The endpoint is found by its query.
-//! 2. What it is told is read from body, query and `Authorization` into [`Inputs`].
-//! 3. The command does it, in transactions of the [store](super::store), and says what came of it: [`Done`] or a failure.
+//! 2. What it is told is read from body, query and `Authorization` into `Inputs`.
+//! 3. The command does it, in transactions of the [store](super::store), and says what came of it: `Done` or a failure.
 //! 4. That is put into the preset's words, or the API's, or those of the framework that it is written in.
 //!
 //! Whatever is answered is not to be stored (RFC 9111 §5.2.2.5). What is written down of it holds no secret.
@@ -275,12 +275,18 @@ impl Accounts {
         self.answer(endpoint, call, done)
     }
 
-    async fn run(&self, endpoint: &Endpoint, mut inputs: Inputs, call: &Call<'_>) -> Result<Done, Failure> {
+    async fn run(
+        &self,
+        endpoint: &Endpoint,
+        #[cfg_attr(not(feature = "supabase"), expect(unused_mut, reason = "only Supabase takes from it"))]
+        mut inputs: Inputs,
+        call: &Call<'_>,
+    ) -> Result<Done, Failure> {
         match &self.backend {
             Backend::Embedded(_) => {}
             #[cfg(feature = "supabase")]
             Backend::Supabase(supabase) => {
-                if let Some(done) = self.ask_supabase(supabase, endpoint.command, &mut inputs, call).await {
+                if let Some(done) = self.ask_supabase(supabase, endpoint, &mut inputs, call).await {
                     return done;
                 }
             }

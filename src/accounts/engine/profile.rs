@@ -54,7 +54,7 @@ impl Accounts {
         self.known.forget(&self.settings.tokens.subject(&user));
         let updated = updated?;
         let updated = match updated {
-            Update::Updated(user, _) => *user,
+            Update::Updated(user, _) => self.addressed(*user, call),
             Update::EmailTaken => return Err(Failure::new(FailureKind::Taken, "the address is another user's")),
             Update::Unknown => return Err(gone()),
         };
@@ -90,6 +90,16 @@ impl Accounts {
             }
         };
         user.filter(|user| user.disabled.is_none()).ok_or_else(gone)
+    }
+
+    /// The user with the address that counts: of one whom somebody else keeps the store has none.
+    fn addressed(&self, user: User, call: &Call<'_>) -> User {
+        #[cfg(feature = "supabase")]
+        if let (super::Backend::Supabase(_), Some(caller)) = (&self.backend, call.caller) {
+            return super::supabase::addressed(user, caller);
+        }
+        let _ = call;
+        user
     }
 
     /// The user of this name. One whom somebody else keeps has a profile from the first time on.

@@ -125,7 +125,7 @@ impl Accounts {
     }
 
     /// Those attributes that users may set, with a value.
-    fn writable(
+    pub(super) fn writable(
         &self,
         given: serde_json::Map<String, serde_json::Value>,
     ) -> serde_json::Map<String, serde_json::Value> {

@@ -15,23 +15,24 @@ use crate::{
         email::Email,
         failure::Failure,
         model::{Aside, NewUser, User},
+        plan::{Endpoint, Scope},
         store::Creation,
         validation::{Invalid, Problem},
     },
-    authn::Principal,
+    authn::{Principal, bearer},
     clock::Timestamp,
 };
 
 impl Accounts {
-    /// What comes of a command that Supabase does; `None`: it does not do this one.
+    /// What comes of a command that Supabase does; `None`: there is something to be done here, alone or after that.
     pub(super) async fn ask_supabase(
         &self,
         supabase: &Supabase,
-        command: Command,
+        endpoint: &Endpoint,
         inputs: &mut Inputs,
         call: &Call<'_>,
     ) -> Option<Result<Done, Failure>> {
-        match command {
+        match endpoint.command {
             Command::Register => Some(self.sign_up_there(supabase, inputs, call).await),
             Command::Authenticate => Some(self.sign_in_there(supabase, inputs, call).await),
             Command::Refresh => {
@@ -39,7 +40,11 @@ impl Accounts {
                 let refreshed = supabase.refresh(&token).await.map_err(failure);
                 Some(refreshed.and_then(|session| self.granted_there(session)))
             }
-            Command::LogOut | Command::ReadProfile | Command::PatchProfile => None,
+            Command::LogOut => match inputs.scope(endpoint) {
+                Ok(scope) => self.sign_out_there(supabase, scope, call).await.err().map(Err),
+                Err(failure) => Some(Err(failure)),
+            },
+            Command::ReadProfile | Command::PatchProfile => None,
             Command::AuthenticateByToken
             | Command::ChangePassword
             | Command::RequestReset
@@ -53,11 +58,12 @@ impl Accounts {
 
     async fn sign_up_there(&self, supabase: &Supabase, inputs: &mut Inputs, call: &Call<'_>) -> Result<Done, Failure> {
         let email = super::register::email(inputs)?;
+        let member = inputs.member(&Input::Email, "email").to_owned();
         let attempt = self.begin_try(None, call)?;
         let password = inputs.password(&Input::Password);
         self.settings.policy.check(&password).map_err(Failure::password)?;
         let data = std::mem::take(&mut inputs.attributes);
-        let data = data.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        let data = self.writable(data);
         match supabase.sign_up(&email, &password, data).await {
             Ok(signed_up) => {
                 attempt.succeeded();
@@ -69,6 +75,11 @@ impl Accounts {
             Err(error) => {
                 if !matches!(error, BackendError::UserExists) {
                     attempt.undecided();
+                }
+                if error == BackendError::InvalidEmail {
+                    let problem = Problem::Email { reason: "It is not accepted.".to_owned() };
+                    let invalid = Invalid::at_input(member, problem, email.as_str().into());
+                    return Err(Failure { kind: FailureKind::InvalidEmail, ..invalid.into() });
                 }
                 Err(failure(error))
             }
@@ -97,6 +108,14 @@ impl Accounts {
         }
     }
 
+    /// First there, then here: whoever could not be logged out there has a token to try again with.
+    async fn sign_out_there(&self, supabase: &Supabase, scope: Scope, call: &Call<'_>) -> Result<(), Failure> {
+        let (scheme, most) = self.settings.bearer;
+        let presented = bearer::token(call.headers, scheme, most).map_err(|_| profile::gone())?;
+        let token = presented.text().map_err(|_| profile::gone())?;
+        supabase.sign_out(token, scope).await.map_err(failure)
+    }
+
     fn granted_there(&self, session: RemoteSession) -> Result<Done, Failure> {
         let RemoteSession { access_token, refresh_token, expires_in, expires_at, user } = session;
         let until = Timestamp::from_secs(expires_at);
@@ -120,7 +139,7 @@ impl Accounts {
             joined: self.clock.now(),
             confirmed: None,
             disabled: None,
-            attributes: self.plan.attributes.known_of(&user.metadata),
+            attributes: self.plan.attributes.settable_of(&user.metadata),
             password: None,
             credential_version: 0,
         })
@@ -133,16 +152,11 @@ impl Accounts {
         found: Option<User>,
         caller: &Principal,
     ) -> Result<User, Failure> {
-        let mut user = match found {
+        let user = match found {
             Some(user) => user,
             None => self.make_profile(id, caller).await?,
         };
-        let claimed = caller.claims().to_json();
-        let email = claimed.get("email").and_then(Value::as_str).and_then(|email| Email::parse(email).ok());
-        if let Some(email) = email {
-            user.email = email;
-        }
-        Ok(user)
+        Ok(addressed(user, caller))
     }
 
     async fn make_profile(&self, id: Uuid, caller: &Principal) -> Result<User, Failure> {
@@ -152,12 +166,11 @@ impl Accounts {
         let user = NewUser {
             id,
             number: None,
-            // Of all profiles no two have one; nobody reads it.
-            email: Email::parse(&format!("{id}@profile.invalid")).map_err(|_| profile::gone())?,
+            email: Email::unknown(id).map_err(|_| profile::gone())?,
             joined: now,
             confirmed: None,
             disabled: None,
-            attributes: self.plan.attributes.known_of(&metadata),
+            attributes: self.plan.attributes.settable_of(&metadata),
             password: None,
         };
         match self.store.create_user(user, Aside::event("profile_made", None), now).await {
@@ -171,16 +184,26 @@ impl Accounts {
     }
 }
 
+/// The user with the address that the token says.
+pub(super) fn addressed(user: User, caller: &Principal) -> User {
+    let email = match caller.claims().get("email") {
+        Some(crate::jwt::Value::String(email)) => Email::parse(email).ok(),
+        _ => None,
+    };
+    User { email: email.unwrap_or_else(|| user.email.clone()), ..user }
+}
+
 fn failure(error: BackendError) -> Failure {
     let cause = error.to_string();
     let new = |kind| Failure::new(kind, cause.clone());
     match error {
         BackendError::UserExists => new(FailureKind::Taken),
-        BackendError::WeakPassword { .. } => new(FailureKind::PasswordWeak),
-        BackendError::InvalidEmail => {
-            let invalid = Invalid::at("email", Problem::Email { reason: "It is not accepted.".to_owned() });
-            Failure { kind: FailureKind::InvalidEmail, ..invalid.into() }
+        // In its words, which say what it asks for. Older servers said them without the period, and clients know them so.
+        BackendError::WeakPassword { message } => {
+            let message = message.strip_suffix('.').unwrap_or(&message).to_owned();
+            Failure::new(FailureKind::PasswordRefused, message)
         }
+        BackendError::InvalidEmail => new(FailureKind::InvalidEmail),
         BackendError::SignupDisabled => new(FailureKind::SignupDisabled),
         BackendError::InvalidCredentials => new(FailureKind::InvalidCredentials),
         BackendError::NotConfirmed => new(FailureKind::NotConfirmed),

@@ -93,16 +93,20 @@ pub enum Scope {
 impl Scope {
     /// The names of all of them.
     pub const NAMES: [&str; 3] = ["local", "global", "others"];
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Global => "global",
+            Self::Others => "others",
+        }
+    }
 
     /// Which is called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "local" => Some(Self::Local),
-            "global" => Some(Self::Global),
-            "others" => Some(Self::Others),
-            _ => None,
-        }
+        [Self::Local, Self::Global, Self::Others].into_iter().find(|scope| scope.as_str() == name)
     }
 }
 

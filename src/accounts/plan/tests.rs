@@ -1,5 +1,7 @@
 //! What presets may say, and what they may not.
 
+use serde_json::json;
+
 use super::*;
 use crate::contract::Preset;
 
@@ -104,5 +106,29 @@ fn all_mistakes_are_found_at_once_and_named() {
         "accounts.endpoint.1.bearer:",
     ] {
         assert!(all.contains(part), "{part} is not in\n{all}");
+    }
+}
+
+#[test]
+fn of_what_was_set_elsewhere_only_that_is_taken_which_could_have_been_set_here() {
+    let text = "
+        [attributes]
+        zip = { type = 'text' }
+        short = { type = 'text', max_length = 2 }
+        size = { type = 'integer' }
+        place = { type = 'integer', min = 1, max = 8 }
+        zone = { type = 'text', format = 'time-zone', null = 'or-empty-clears' }
+        tier = { type = 'text', one_of = ['free', 'premium'], writable = false }
+    ";
+    let attributes = plan(text).unwrap().attributes;
+    let taken = |given: Value| Value::Object(attributes.settable_of(given.as_object().unwrap()));
+    let good = json!({ "zip": "", "short": "ab", "size": -1, "place": 8, "zone": "UTC" });
+    assert_eq!(taken(good.clone()), good);
+    for bad in [
+        json!({ "zip": 1, "short": "abc", "size": "1", "place": 9, "zone": "", "tier": "premium", "role": "admin" }),
+        json!({ "zip": "\u{0}", "short": null, "size": 1.5, "place": true, "zone": "x", "tier": null }),
+        json!({ "zip": "x".repeat(10_001), "size": [], "place": {} }),
+    ] {
+        assert_eq!(taken(bad.clone()), json!({}), "{bad}");
     }
 }

@@ -66,10 +66,11 @@ pub fn is_of(kind: Kind, value: &Value) -> bool {
     }
 }
 
-/// Whether `value` can be the field's as it is: of its kind, and it keeps its rule.
+/// Whether `value` can be the field's as it is: of its kind, no longer than a text may be, and it keeps its rule.
 #[must_use]
 pub fn fits(field: &Field, value: &Value) -> bool {
-    is_of(field.kind, value) && value::kept(field, value.clone()).is_ok()
+    let is_text = || value.as_str().is_none_or(|text| value::is_text(field, text));
+    is_of(field.kind, value) && is_text() && value::kept(field, value.clone()).is_ok()
 }
 
 /// What stands where a value is not shown.

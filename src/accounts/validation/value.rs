@@ -81,10 +81,7 @@ fn text(field: &Field, value: jwt::Value<'_>, shape: Shape) -> Result<String, Pr
     if text.contains('\0') && (!field.secret || shape == Shape::Fields) {
         return Err(Problem::NullCharacter);
     }
-    let longest = match field.rule {
-        Some(Rule::MaxLength(most)) => most,
-        _ => LONGEST_TEXT,
-    };
+    let longest = longest(field);
     if text.chars().nth(longest).is_some() {
         return Err(Problem::Rule(Rule::MaxLength(longest)));
     }
@@ -94,6 +91,20 @@ fn text(field: &Field, value: jwt::Value<'_>, shape: Shape) -> Result<String, Pr
         return Err(Problem::Email { reason });
     }
     Ok(text)
+}
+
+const fn longest(field: &Field) -> usize {
+    match field.rule {
+        Some(Rule::MaxLength(most)) => most,
+        _ => LONGEST_TEXT,
+    }
+}
+
+/// Whether a text that was not read from a body could have been.
+pub(super) fn is_text(field: &Field, text: &str) -> bool {
+    let is_storable = field.secret || !text.contains('\0');
+    let is_address = field.kind != Kind::Email || Email::parse(text).is_ok();
+    is_storable && is_address && text.chars().nth(longest(field)).is_none()
 }
 
 fn integer(field: &Field, value: jwt::Value<'_>, shape: Shape) -> Result<i64, Problem> {

@@ -1,11 +1,14 @@
 use std::path::{Path, PathBuf};
 
+use super::environment as usual;
 use crate::{
     accounts::backend::supabase::SupabaseSettings,
     config::{
+        Backend, Config, KeySource,
         context::Context,
         diagnostics::{Problems, Source},
         node::Table,
+        parse,
         reader::Reader,
         supabase,
     },
@@ -145,4 +148,94 @@ fn every_mistake_is_told_and_an_unknown_key_too() {
     }
     let table = refused("supabase = 'https://a.supabase.co'", &[KEY]);
     assert!(table.contains("`accounts.supabase` must be a table, not a string"), "{table}");
+}
+
+const WHOLE: &str = "preset = 'hungry-machines'\nupstream.default.servers = 'builtin:echo'\nstore = 'sqlite:accounts.db'\n\
+    [accounts]\nbackend = 'supabase'\n";
+
+/// A whole configuration with these lines at its end, and its warnings; or its mistakes.
+fn whole(lines: &str, environment: &[(&str, &str)]) -> Result<(Config, String), String> {
+    let lookup = |name: &str| {
+        let found = environment.iter().find(|(one, _)| *one == name).map(|(_, value)| (*value).to_owned());
+        found.or_else(|| usual(name))
+    };
+    let read = parse(&format!("{WHOLE}{lines}"), "gateway.toml", Path::new("/etc/bearergate"), &lookup);
+    read.map(|loaded| (loaded.config, loaded.warnings.render(false))).map_err(|mistakes| mistakes.render(false))
+}
+
+/// The `iss` that the tokens of `api` have to have, and where its keys are fetched.
+#[track_caller]
+fn tokens_of(lines: &str, environment: &[(&str, &str)]) -> (Option<String>, Option<String>) {
+    let (config, _) = whole(lines, environment).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let [issuer] = &config.issuers[..] else { panic!("{:?}", config.issuers) };
+    assert_eq!((issuer.name.as_str(), config.accounts.unwrap().issuer.as_str()), ("api", "api"));
+    assert_eq!(issuer.expectations.audience, ["authenticated"]);
+    let url = match &issuer.keys {
+        KeySource::Remote { keys, required } => {
+            assert!(!required);
+            Some(keys.url().to_string())
+        }
+        _ => None,
+    };
+    (issuer.expectations.issuer.clone(), url)
+}
+
+fn both(iss: &str, url: &str) -> (Option<String>, Option<String>) {
+    (Some(iss.to_owned()), Some(url.to_owned()))
+}
+
+#[test]
+fn the_project_is_the_issuer_of_the_tokens() {
+    let (iss, keys) = ("https://a.supabase.co/auth/v1", "https://a.supabase.co/auth/v1/.well-known/jwks.json");
+    assert_eq!(tokens_of("", &[URL, KEY]), both(iss, keys));
+    let local = "supabase = { url = 'http://127.0.0.1:54321/', key = { env = 'OTHER' } }";
+    let base = "http://127.0.0.1:54321/auth/v1";
+    assert_eq!(tokens_of(local, &[("OTHER", "x")]), both(base, &format!("{base}/.well-known/jwks.json")));
+    // What the file says of the issuer beside its keys stays.
+    assert_eq!(tokens_of("[issuer.api]\nissuer = 'https://id'", &[URL, KEY]), both("https://id", keys));
+    assert_eq!(tokens_of("[issuer.api]\nleeway = '5s'", &[URL, KEY]), both(iss, keys));
+}
+
+#[test]
+fn keys_that_the_file_gives_are_the_ones() {
+    let own = "[issuer.api]\njwks_url = 'https://id/keys'";
+    assert_eq!(tokens_of(own, &[URL, KEY]), (None, Some("https://id/keys".to_owned())));
+    let secret = "[issuer.api]\nalgorithms = ['HS256']\nsecret = { env = 'SECRET' }\nissuer = 'https://id'";
+    assert_eq!(tokens_of(secret, &[URL, KEY]), (Some("https://id".to_owned()), None));
+}
+
+#[test]
+fn without_a_project_no_keys_are_known_and_nothing_is_signed_here() {
+    let (config, warnings) = whole("", &[]).unwrap();
+    assert!(warnings.starts_with("warning: Supabase is not configured"), "{warnings}");
+    assert!(matches!(config.accounts.unwrap().backend, Backend::Supabase(None)));
+    let nowhere = "https://supabase.invalid/auth/v1/.well-known/jwks.json";
+    assert_eq!(tokens_of("", &[]), (None, Some(nowhere.to_owned())));
+}
+
+#[test]
+fn what_is_wrong_is_told_once() {
+    let told = |lines: &str, environment: &[(&str, &str)]| whole(lines, environment).unwrap_err();
+    let count = |rendered: &str| rendered.matches("error: ").count();
+    let half = told("", &[URL]);
+    assert!(half.starts_with("error: `accounts.supabase.key` is missing") && count(&half) == 1, "{half}");
+    let unset = told("supabase.key = { env = 'NOWHERE' }", &[URL]);
+    assert!(unset.contains("the environment variable `NOWHERE` is not set") && count(&unset) == 1, "{unset}");
+    let credentials = told("supabase.url = 'https://user:hunter2@a.supabase.co'", &[KEY]);
+    assert!(count(&credentials) == 1 && !credentials.contains("hunter2"), "{credentials}");
+    let plain = told("supabase.url = 'http://a.supabase.co'", &[KEY]);
+    assert!(plain.contains("is not https") && count(&plain) == 1, "{plain}");
+    let backend = told("backend = 'firebase'", &[URL, KEY]);
+    assert!(count(&backend) >= 1, "{backend}");
+}
+
+#[test]
+fn an_issuer_that_is_no_table_is_told_as_what_it_is() {
+    for issuers in ["issuer = 'https://id'", "issuer.api = 'https://id'", "issuer = { api = 1 }"] {
+        let text = format!("{issuers}\n{WHOLE}");
+        let lookup =
+            |name: &str| [URL, KEY].into_iter().find(|(one, _)| *one == name).map(|(_, value)| value.to_owned());
+        let rendered = parse(&text, "gateway.toml", Path::new("/etc/bearergate"), &lookup).unwrap_err().render(false);
+        assert!(rendered.contains("must be a table") && rendered.contains("gateway.toml:1:"), "{rendered}");
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use bearergate::clock::Clock;
 use serde_json::Value;
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::support::{Client, Gateway, Upstream, client::Response, deployment::deploy_with, smtp::SmtpServer};
@@ -36,6 +36,19 @@ impl Kept {
         execute(&server, &format!("CREATE DATABASE {name}"));
         let (host, _) = server.rsplit_once('/').unwrap();
         Self { url: format!("{host}/{name}"), database: Some(name), folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Does this in the database, behind the gateway's back.
+    pub(crate) fn execute(&self, statement: &str) {
+        if self.database.is_some() {
+            return execute(&self.url, statement);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+            connection.execute("PRAGMA foreign_keys = ON").await.unwrap();
+            connection.execute(sqlx::AssertSqlSafe(statement.to_owned())).await.unwrap();
+        });
     }
 }
 
@@ -67,6 +80,17 @@ pub(crate) struct Api {
 impl Api {
     /// This preset, with `accounts` in `[accounts]` (dotted keys, or tables of its own) and `more` before it.
     pub(crate) fn start(preset: &str, kept: &Kept, more: &str, accounts: &str) -> Self {
+        Self::start_in(preset, kept, more, accounts, |_| None)
+    }
+
+    /// As [`start`](Self::start), with these environment variables.
+    pub(crate) fn start_in(
+        preset: &str,
+        kept: &Kept,
+        more: &str,
+        accounts: &str,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Self {
         let smtp = SmtpServer::start();
         let upstream = Upstream::ok();
         let text = format!(
@@ -77,7 +101,7 @@ impl Api {
         );
         let store = kept.url.clone();
         let (gateway, clock) = deploy_with(&text, kept.folder.path() as &Path, upstream.address, move |name| {
-            (name == "STORE").then(|| store.clone())
+            if name == "STORE" { Some(store.clone()) } else { environment(name) }
         });
         Self { gateway, clock, smtp, upstream }
     }

@@ -5,6 +5,7 @@
 
 mod gotrue;
 mod harness;
+mod hungry_machines;
 mod openapi;
 mod uptimehunt;
 

@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 /// What becomes of one request.
-pub(super) enum Act {
+pub(crate) enum Act {
     /// These bytes; the connection stays.
     Send(Vec<u8>),
     /// These bytes, and the connection ends.
@@ -26,12 +26,12 @@ pub(super) enum Act {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Received {
+pub(crate) struct Received {
     /// Connections are counted from zero on.
-    pub(super) connection: usize,
-    pub(super) line: String,
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: Value,
+    pub(crate) connection: usize,
+    pub(crate) line: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Value,
 }
 
 #[derive(Default)]
@@ -40,16 +40,18 @@ struct State {
     received: Vec<Received>,
     connections: usize,
     ended: usize,
+    /// What it answers to whoever asks for its keys.
+    keys: Option<String>,
 }
 
-pub(super) struct Fake {
-    pub(super) address: SocketAddr,
+pub(crate) struct Fake {
+    pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
 impl Fake {
     /// One that does these, a request each, and then hangs.
-    pub(super) fn new(acts: impl IntoIterator<Item = Act>) -> Self {
+    pub(crate) fn new(acts: impl IntoIterator<Item = Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State { acts: acts.into_iter().collect(), ..State::default() }));
@@ -67,26 +69,37 @@ impl Fake {
         Self { address, state }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn received(&self) -> Vec<Received> {
+    /// From now on this is what it answers to whoever asks for its keys.
+    pub(crate) fn publish(&self, keys: &Value) {
+        self.state.lock().unwrap().keys = Some(keys.to_string());
+    }
+
+    /// What it does with the next request, after those that it has been told before.
+    pub(crate) fn then(&self, act: Act) {
+        self.state.lock().unwrap().acts.push_back(act);
+    }
+
+    /// What it was sent, but for those who asked for its keys.
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.state.lock().unwrap().received.clone()
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.state.lock().unwrap().connections
     }
 
     /// How many connections have ended.
-    pub(super) fn ended(&self) -> usize {
+    pub(crate) fn ended(&self) -> usize {
         self.state.lock().unwrap().ended
     }
 }
 
 /// An answer with a length.
-pub(super) fn answer(status: u16, headers: &str, body: impl ToString) -> Vec<u8> {
+pub(crate) fn answer(status: u16, headers: &str, body: impl ToString) -> Vec<u8> {
     let body = body.to_string();
     format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
@@ -97,6 +110,15 @@ fn serve(mut stream: TcpStream, connection: usize, state: &Mutex<State>) {
     while let Some((line, headers, body)) = read_request(&mut stream, &mut unread) {
         let act = {
             let mut state = state.lock().unwrap();
+            if line == "GET /auth/v1/.well-known/jwks.json HTTP/1.1" {
+                let keys = state.keys.as_ref();
+                let bytes = keys.map_or_else(|| answer(503, "", ""), |keys| answer(200, "", keys));
+                drop(state);
+                if stream.write_all(&bytes).is_err() {
+                    return;
+                }
+                continue;
+            }
             state.received.push(Received { connection, line, headers, body });
             state.acts.pop_front().unwrap_or(Act::Hang)
         };
@@ -137,11 +159,12 @@ fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<(String,
     let line = lines.next().unwrap().to_owned();
     let fields = lines.map(|line| line.split_once(": ").unwrap());
     let headers: BTreeMap<String, String> = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let length: usize = headers["content-length"].parse().unwrap();
+    let length: usize = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
     while unread.len() < length {
         read_more(stream, unread)?;
     }
-    let body = serde_json::from_slice(&unread.drain(..length).collect::<Vec<u8>>()).unwrap();
+    let body = unread.drain(..length).collect::<Vec<u8>>();
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
     Some((line, headers, body))
 }
 

@@ -1,7 +1,7 @@
 //! Signup, login and refresh by a Supabase Auth server, over real sockets.
 
 mod connections;
-mod fake;
+pub(crate) mod fake;
 mod faults;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -34,6 +34,7 @@ pub(super) enum Call {
     SignUp,
     SignIn,
     Refresh,
+    SignOut,
 }
 
 /// What a login or a refresh gave.
@@ -53,6 +54,16 @@ pub(super) fn signed_up(reply: &Reply, now: Timestamp) -> Result<SignedUp, Backe
         user.ok_or("`user` is no object").and_then(read_user).map(SignedUp::Pending)
     };
     read.map_err(unreadable)
+}
+
+/// What a logout gave. A session that is not there has ended, too.
+pub(super) fn signed_out(reply: &Reply, now: Timestamp) -> Result<(), BackendError> {
+    let body = || object(&reply.body).unwrap_or_default();
+    let is_gone = |body: Map<String, Value>| matches!(code_of(&body), Some("session_not_found" | "user_not_found"));
+    if reply.status.is_success() || reply.status.is_client_error() && is_gone(body()) {
+        return Ok(());
+    }
+    Err(refusal(Call::SignOut, reply, now))
 }
 
 /// The body of an answer that is a good one.
@@ -131,6 +142,7 @@ fn known(call: Call, code: Option<&str>, message: Option<&str>) -> Option<Known>
         Call::SignUp => sign_up_refused(code, text),
         Call::SignIn => sign_in_refused(code, text),
         Call::Refresh => refresh_refused(code, text),
+        Call::SignOut => None,
     };
     outcome.map(Known::Outcome)
 }

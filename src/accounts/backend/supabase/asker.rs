@@ -11,7 +11,7 @@ use std::{io, sync::Arc, thread, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
-    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT},
 };
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::HttpsConnector;
@@ -47,6 +47,8 @@ pub(super) struct Questions {
 /// What is to be posted, and where to.
 struct Question {
     uri: Uri,
+    /// As whom, if that is a user.
+    authorization: Option<HeaderValue>,
     body: Bytes,
     reply: oneshot::Sender<Result<Reply, BackendError>>,
     /// Given back when all is done.
@@ -69,10 +71,15 @@ struct Asker {
 
 impl Questions {
     /// Posts `body` to `uri`.
-    pub(super) async fn ask(&self, uri: Uri, body: Bytes) -> Result<Reply, BackendError> {
+    pub(super) async fn ask(
+        &self,
+        uri: Uri,
+        authorization: Option<HeaderValue>,
+        body: Bytes,
+    ) -> Result<Reply, BackendError> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| BackendError::Busy)?;
         let (reply, answered) = oneshot::channel();
-        let question = Question { uri, body, reply, _place: place };
+        let question = Question { uri, authorization, body, reply, _place: place };
         self.sender.send(question).map_err(|_| BackendError::Unreachable(Cause::Stopped))?;
         answered.await.unwrap_or(Err(BackendError::Unreachable(Cause::Stopped)))
     }
@@ -93,12 +100,12 @@ pub(super) fn start(settings: SupabaseSettings) -> io::Result<Questions> {
 }
 
 async fn answer(asker: Arc<Asker>, question: Question) {
-    let Question { uri, body, reply, _place } = question;
+    let Question { uri, authorization, body, reply, _place } = question;
     let limit = asker.settings.timeout();
     let deadline = Instant::now() + limit;
     let answered = match timeout(limit / 2, asker.turns.acquire()).await {
         Ok(_turn) if reply.is_closed() => return,
-        Ok(_turn) => match timeout_at(deadline, asker.ask(uri, body)).await {
+        Ok(_turn) => match timeout_at(deadline, asker.ask(uri, authorization, body)).await {
             Ok(answered) => answered.map_err(BackendError::Unreachable),
             Err(_) => Err(BackendError::Unreachable(Cause::Timeout)),
         },
@@ -117,12 +124,13 @@ impl Asker {
         Ok(Self { settings, client, turns: Semaphore::new(MOST_AT_ONCE) })
     }
 
-    async fn ask(&self, uri: Uri, body: Bytes) -> Result<Reply, Cause> {
+    async fn ask(&self, uri: Uri, authorization: Option<HeaderValue>, body: Bytes) -> Result<Reply, Cause> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
         headers.insert(API_KEY, self.settings.key().clone());
+        headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(ACCEPT, JSON);
         headers.insert(USER_AGENT, fetch::user_agent());

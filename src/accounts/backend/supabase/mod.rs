@@ -1,7 +1,7 @@
-//! Accounts that a Supabase Auth server (GoTrue) keeps: it signs up, logs in and refreshes, and signs the tokens.
+//! Accounts that a Supabase Auth server (GoTrue) keeps: it signs up, logs in, refreshes and logs out, and signs the tokens.
 //!
 //! 1. It is asked over `https`, or over `http` on this machine, with the project's key as `apikey`. Of a client's request
-//!    nothing goes there but the values that the call names: no header, no address, no query.
+//!    nothing goes there but the values that the call names: no header but the token of whom logs out, no address, no query.
 //! 2. Its refusals come as `error_code` and `msg`, as `code` and `message`, or as OAuth's `error` and `error_description`,
 //!    by its age. The code decides, else the text; only what can be the outcome of the call is an outcome.
 //! 3. Whatever else comes is [`BackendError::Unreachable`], and the [`Cause`] says why, for the log: a redirect (none is
@@ -38,7 +38,7 @@ mod settings;
 use std::{fmt, io, time::Duration};
 
 use bytes::Bytes;
-use http::Uri;
+use http::{HeaderValue, Uri};
 use serde_json::{Map, Value, json};
 
 pub use self::settings::{SupabaseMistake, SupabaseSettings};
@@ -47,7 +47,7 @@ use self::{
     asker::{Questions, Reply},
 };
 use crate::{
-    accounts::{Uuid, email::Email, password::Password, session::Token},
+    accounts::{Uuid, email::Email, password::Password, plan::Scope, session::Token},
     clock::Clock,
 };
 
@@ -59,6 +59,7 @@ pub struct Supabase {
     sign_up: Uri,
     sign_in: Uri,
     refresh: Uri,
+    sign_out: Uri,
     clock: Clock,
 }
 
@@ -190,8 +191,8 @@ impl Supabase {
     /// # Errors
     /// The system gives no thread, or no TLS.
     pub fn start(settings: SupabaseSettings, clock: &Clock) -> io::Result<Self> {
-        let (sign_up, sign_in, refresh) = settings.endpoints();
-        Ok(Self { questions: asker::start(settings)?, sign_up, sign_in, refresh, clock: clock.clone() })
+        let [sign_up, sign_in, refresh, sign_out] = settings.endpoints();
+        Ok(Self { questions: asker::start(settings)?, sign_up, sign_in, refresh, sign_out, clock: clock.clone() })
     }
 
     /// Makes a user. `data` becomes its metadata, which its tokens carry.
@@ -229,8 +230,21 @@ impl Supabase {
         answer::session(Call::Refresh, &reply, self.clock.now())
     }
 
+    /// Ends sessions of whose access token this is: their refresh tokens are good for nothing from then on.
+    ///
+    /// # Errors
+    /// [`BackendError::RateLimited`], [`BackendError::Busy`] and [`BackendError::Unreachable`].
+    pub async fn sign_out(&self, access_token: &str, scope: Scope) -> Result<(), BackendError> {
+        let unreadable = || BackendError::Unreachable(Cause::Unreadable("the access token is none"));
+        let mut bearer = HeaderValue::try_from(format!("Bearer {access_token}")).map_err(|_| unreadable())?;
+        bearer.set_sensitive(true);
+        let uri = Uri::try_from(format!("{}?scope={}", self.sign_out, scope.as_str())).map_err(|_| unreadable())?;
+        let reply = self.questions.ask(uri, Some(bearer), Bytes::from_static(b"{}")).await?;
+        answer::signed_out(&reply, self.clock.now())
+    }
+
     async fn ask(&self, uri: &Uri, body: &Value) -> Result<Reply, BackendError> {
-        self.questions.ask(uri.clone(), Bytes::from(body.to_string())).await
+        self.questions.ask(uri.clone(), None, Bytes::from(body.to_string())).await
     }
 }
 

@@ -20,6 +20,7 @@ pub struct SupabaseSettings {
     sign_up: Uri,
     sign_in: Uri,
     refresh: Uri,
+    sign_out: Uri,
     /// Marked as sensitive, so that it is not shown.
     key: HeaderValue,
     timeout: Duration,
@@ -60,8 +61,8 @@ impl SupabaseSettings {
             format!("{issuer}{path}").parse::<Uri>().map_err(|_| SupabaseMistake::Url(KeyUrlError::NotAUrl))
         };
         let (sign_up, sign_in) = (endpoint("/signup")?, endpoint("/token?grant_type=password")?);
-        let refresh = endpoint("/token?grant_type=refresh_token")?;
-        Ok(Self { sign_up, sign_in, refresh, issuer, key: header(key)?, timeout: Self::DEFAULT_TIMEOUT })
+        let (refresh, sign_out) = (endpoint("/token?grant_type=refresh_token")?, endpoint("/logout")?);
+        Ok(Self { sign_up, sign_in, refresh, sign_out, issuer, key: header(key)?, timeout: Self::DEFAULT_TIMEOUT })
     }
 
     /// The longest time for one call. Half of it at most is the wait for a turn, when many call at once. More than
@@ -83,9 +84,9 @@ impl SupabaseSettings {
         format!("{}/.well-known/jwks.json", self.issuer)
     }
 
-    /// Of a signup, a login and a refresh.
-    pub(super) fn endpoints(&self) -> (Uri, Uri, Uri) {
-        (self.sign_up.clone(), self.sign_in.clone(), self.refresh.clone())
+    /// Of a signup, a login, a refresh and a logout.
+    pub(super) fn endpoints(&self) -> [Uri; 4] {
+        [&self.sign_up, &self.sign_in, &self.refresh, &self.sign_out].map(Clone::clone)
     }
 
     pub(super) const fn key(&self) -> &HeaderValue {
@@ -127,7 +128,8 @@ mod tests {
             let settings = settings(url).unwrap();
             assert_eq!(settings.issuer(), format!("{base}/auth/v1"));
             assert_eq!(settings.jwks_url(), format!("{base}/auth/v1/.well-known/jwks.json"));
-            let (sign_up, sign_in, refresh) = settings.endpoints();
+            let [sign_up, sign_in, refresh, sign_out] = settings.endpoints();
+            assert_eq!(sign_out.to_string(), format!("{base}/auth/v1/logout"));
             assert_eq!(sign_up.to_string(), format!("{base}/auth/v1/signup"));
             assert_eq!(sign_in.to_string(), format!("{base}/auth/v1/token?grant_type=password"));
             assert_eq!(refresh.to_string(), format!("{base}/auth/v1/token?grant_type=refresh_token"));

@@ -360,3 +360,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_session_that_is_not_there_has_ended() {
+    for (status, body) in [
+        (204, String::new()),
+        (200, "{}".to_owned()),
+        (403, r#"{"code":403,"error_code":"session_not_found","msg":"x"}"#.to_owned()),
+        (404, r#"{"code":"user_not_found","message":"x"}"#.to_owned()),
+    ] {
+        assert_eq!(signed_out(&reply(status, &body), NOW), Ok(()), "{status} {body}");
+    }
+    let later = BackendError::RateLimited { retry_after: USUAL_WAIT };
+    assert_eq!(signed_out(&reply(429, ""), NOW), Err(later));
+    for (status, body, cause) in [
+        (401, r#"{"message":"Invalid API key"}"#, Cause::Key),
+        (403, r#"{"error_code":"bad_jwt"}"#, Cause::Refused { status: 403, code: Some("bad_jwt".to_owned()) }),
+        (500, r#"{"error_code":"session_not_found"}"#, Cause::Status(500)),
+        (302, "", Cause::Redirect(302)),
+    ] {
+        assert_eq!(signed_out(&reply(status, body), NOW), Err(BackendError::Unreachable(cause)), "{status}");
+    }
+}
