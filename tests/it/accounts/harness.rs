@@ -67,8 +67,12 @@ pub(crate) struct Api {
 impl Api {
     /// This preset, with `accounts` in `[accounts]` (dotted keys, or tables of its own) and `more` before it.
     pub(crate) fn start(preset: &str, kept: &Kept, more: &str, accounts: &str) -> Self {
+        Self::start_before(Upstream::ok(), preset, kept, more, accounts)
+    }
+
+    /// The same, before this upstream.
+    pub(crate) fn start_before(upstream: Upstream, preset: &str, kept: &Kept, more: &str, accounts: &str) -> Self {
         let smtp = SmtpServer::start();
-        let upstream = Upstream::ok();
         let text = format!(
             "preset = '{preset}'\nstore = {{ env = 'STORE' }}\n{more}\n[accounts]\nfrontend_url = 'https://app.example.com'\n\
              public_url = 'https://api.example.com'\nhashing = {{ permits = 2 }}\n\

@@ -4,6 +4,8 @@
 //! `cargo test --test it -- --ignored accounts`, with `BEARERGATE_TEST_POSTGRES` (its URL, without a query).
 
 mod harness;
+mod homsai;
+mod inside;
 mod uptimehunt;
 
 /// Each of them is a test on both stores.
