@@ -99,8 +99,10 @@ fn a_link_names_a_user_and_is_that_users_alone(kept: &Kept) {
     sign_up(&api, "user@example.com");
     sign_up(&api, "other@example.com");
     let token = link(&api, "user@example.com", "MQ", 1);
-    // No base64url, not of digits, of nobody, too large, padded.
-    for uid in ["M", "!!", "MQ==", "eA", "LTE", "OTk", "MA", "ICAx", "MTg0NDY3NDQwNzM3MDk1NTE2MTY", "1"] {
+    // No base64url, not of digits, of nobody, too large, padded, another spelling of the number.
+    for uid in
+        ["M", "!!", "MQ==", "eA", "LTE", "OTk", "MA", "ICAx", "MTg0NDY3NDQwNzM3MDk1NTE2MTY", "1", "MDE", "KzE", "MR"]
+    {
         says(&reset(&api, uid, &token, OTHER), uid, 400, &detail(INVALID));
     }
     says(&reset(&api, "Mg", &token, OTHER), "another user's", 400, &detail(EXPIRED));
