@@ -34,6 +34,11 @@ impl Attributes {
         self.0.iter().find(|(known, _)| known == name).map(|(_, attribute)| attribute)
     }
 
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Those of `given` that users of this API have, with a value of the right kind.
     #[must_use]
     pub fn known_of(&self, given: &Map<String, Value>) -> Map<String, Value> {

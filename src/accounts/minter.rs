@@ -17,7 +17,10 @@ use super::{
     values::{Values, Variable},
 };
 use crate::{
-    authn::{CurrentKey, Revocations},
+    authn::{
+        CurrentKey, Revocations,
+        revocation::{Revocation, Target},
+    },
     clock::Timestamp,
     contract::template::Template,
     jwt::{Expectations, SignError, sign},
@@ -71,12 +74,39 @@ pub(super) struct Claimed<'c> {
     pub(super) session: Option<&'c Session>,
 }
 
-impl Minter {
-    /// The user, as tokens name it.
-    pub(super) fn subject(&self, user: &User) -> String {
-        if self.settings.expectations.subject_integer { user.number.to_string() } else { user.id.to_string() }
+impl TokenSettings {
+    /// `user`, as tokens name it: by its number where the issuer's subjects are whole numbers, otherwise by its UUID.
+    #[must_use]
+    pub fn subject(&self, user: &User) -> String {
+        if self.expectations.subject_integer { user.number.to_string() } else { user.id.to_string() }
     }
 
+    /// The access tokens that `target` names count no more; remembered until the last that is made now has expired.
+    #[must_use]
+    pub fn revocation(&self, target: Target, now: Timestamp) -> Revocation {
+        // A token that is being made now may be dated to the next second.
+        let until = now.saturating_add(self.access_life + Duration::from_secs(2));
+        Revocation { issuer: self.issuer.clone(), target, until }
+    }
+
+    /// No access token of `user` that was made until `now` counts any more. `revocations`: those that are in force.
+    #[must_use]
+    pub fn end_of_tokens(&self, user: &User, revocations: &Revocations, now: Timestamp) -> Revocation {
+        // After every token that was made until now, and not after those that will be.
+        let latest = self.issue_time(user, revocations, now);
+        let before = now.max(latest.saturating_add(Duration::from_millis(1)));
+        self.revocation(Target::Subject { subject: self.subject(user), before }, now)
+    }
+
+    fn issue_time(&self, user: &User, revocations: &Revocations, now: Timestamp) -> Timestamp {
+        let revoked = revocations.subject_before(&self.issuer, &self.subject(user));
+        let next_second = |before: Timestamp| Timestamp::from_secs(before.as_millis().div_ceil(1000));
+        let now = Timestamp::from_secs(now.as_secs());
+        revoked.map_or(now, |before| now.max(next_second(before)))
+    }
+}
+
+impl Minter {
     /// An access token.
     pub(super) fn access(&self, claimed: &Claimed<'_>, now: Timestamp) -> Result<AccessToken, Unminted> {
         let issued = self.issue_time(claimed.user, now);
@@ -110,16 +140,8 @@ impl Minter {
         Uuid::random(&*self.random)
     }
 
-    /// A time after that of every token of `user` that was made until now, and not after that of those that will be.
-    pub(super) fn end_of_issue(&self, user: &User, now: Timestamp) -> Timestamp {
-        now.max(self.issue_time(user, now).saturating_add(Duration::from_millis(1)))
-    }
-
     fn issue_time(&self, user: &User, now: Timestamp) -> Timestamp {
-        let revoked = self.revocations.subject_before(&self.settings.issuer, &self.subject(user));
-        let next_second = |before: Timestamp| Timestamp::from_secs(before.as_millis().div_ceil(1000));
-        let now = Timestamp::from_secs(now.as_secs());
-        revoked.map_or(now, |before| now.max(next_second(before)))
+        self.settings.issue_time(user, &self.revocations, now)
     }
 
     fn claims(&self, claimed: &Claimed<'_>, life: (Timestamp, Timestamp)) -> Result<Map<String, Value>, Unminted> {

@@ -3,6 +3,7 @@
 //! - [`backend`]: who else may keep the users.
 //! - [`email`]: an address as it is shown and as it is compared.
 //! - [`model`]: a user, and what happens to one beside what was asked for: mail and the audit trail.
+//! - [`operator`]: what is done for users beside the endpoints.
 //! - [`password`]: what a password may be, how it is kept, and how one is compared with what is kept.
 //! - [`session`]: refresh tokens, their rotation, and what a token means that comes a second time.
 //! - [`store`]: what a store of users promises.
@@ -17,6 +18,9 @@ mod failure;
 pub mod mail;
 pub mod minter;
 pub mod model;
+mod one_time;
+pub mod openapi;
+pub mod operator;
 pub mod password;
 pub mod plan;
 pub mod session;

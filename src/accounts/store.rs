@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::{
     Uuid,
     email::Email,
+    minter::TokenSettings,
     model::{Aside, AuditEntry, NewUser, TakenMail, User, UserPatch},
     session::{Rotation, Session, TokenHash},
 };
@@ -32,6 +33,17 @@ pub enum Creation {
     EmailTaken,
     /// Another one has its number.
     NumberTaken,
+    /// Another one has its UUID.
+    IdTaken,
+}
+
+/// A user that is not there yet, and the roles that it is to have.
+#[derive(Debug, Clone)]
+pub struct NewMember {
+    /// The user.
+    pub user: NewUser,
+    /// Granted beside what its tokens say ([`role_grants`](crate::authn::role_grants)).
+    pub roles: Vec<String>,
 }
 
 /// What has become of a change.
@@ -80,6 +92,16 @@ pub struct PasswordChanged {
 pub trait UserStore: Send + Sync {
     /// Keeps a new user. Numbers that are not said are given one after the other, without a gap.
     fn create_user(&self, user: NewUser, aside: Aside, now: Timestamp) -> StoreFuture<'_, Creation>;
+
+    /// Keeps new users with their roles in one transaction, each with a copy of `aside`, and says what has become of each:
+    /// one that cannot be kept hinders no other. `tokens`: how roles name whose they are.
+    fn create_users(
+        &self,
+        members: Vec<NewMember>,
+        tokens: TokenSettings,
+        aside: Aside,
+        now: Timestamp,
+    ) -> StoreFuture<'_, Vec<Creation>>;
 
     /// Who has this address.
     fn user_by_email(&self, email: Email) -> StoreFuture<'_, Option<User>>;

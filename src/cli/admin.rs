@@ -6,9 +6,13 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::failure::Failure;
+use super::{
+    configuration::Configuration,
+    failure::Failure,
+    terminal::{BOLD, complain},
+};
 
 /// The gateway may wait for others before it answers.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -26,6 +30,15 @@ pub(super) fn post(address: SocketAddr, path: &str, body: &Value) -> Result<Opti
     exchange(stream, address, path, &body.to_string())
         .map(Some)
         .map_err(|error| Failure::Other(format!("the gateway at {address}: {error}")))
+}
+
+/// The store is written: whatever comes of this, every gateway follows.
+pub(super) fn tell_gateway(configuration: &Configuration) {
+    let Some(admin) = &configuration.config.admin else { return };
+    let told = post(admin.address, "/store/refresh", &json!({}));
+    if !matches!(told, Ok(None | Some((200, _)))) {
+        complain(&format!("{BOLD}note{BOLD:#}: the gateway at {} follows within seconds", admin.address));
+    }
 }
 
 fn exchange(mut stream: TcpStream, address: SocketAddr, path: &str, body: &str) -> io::Result<(u16, Value)> {

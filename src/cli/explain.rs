@@ -193,6 +193,9 @@ fn answer(answer: &Value) -> String {
 }
 
 fn forwarded(forwarded: &Value) -> String {
+    if forwarded["built_in"] == true {
+        return "is answered by a built-in endpoint\n".to_owned();
+    }
     let servers = forwarded["servers"].as_array().map(Vec::as_slice).unwrap_or_default().iter();
     let servers = servers.filter_map(Value::as_str).map(shown).collect::<Vec<_>>().join(", ");
     let upstream = forwarded["upstream"].as_str().map(shown).unwrap_or_default();

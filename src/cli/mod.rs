@@ -6,16 +6,18 @@
 //! The process ends with 0, or
 //!
 //! - 1: something failed; or the answer is no (`explain`, `token inspect`, `jws verify`, `keys check`, `check --openapi`,
-//!   `ownership`).
+//!   `ownership`, `users`, `db status`).
 //! - 2: the command line is wrong.
 //! - 78: the configuration is missing, unreadable or wrong (`EX_CONFIG` of sysexits.h).
 
 mod admin;
 mod banner;
+mod bounded;
 mod check;
 mod completions;
 mod configuration;
 mod coverage;
+mod db;
 mod draft;
 mod example;
 mod explain;
@@ -36,6 +38,8 @@ mod signing_keys;
 mod steps;
 mod terminal;
 mod times;
+#[cfg(feature = "accounts")]
+mod users;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -84,6 +88,13 @@ enum Command {
     /// The roles that somebody has beside what the token says.
     #[command(subcommand)]
     Roles(Roles),
+    /// The users of the built-in endpoints (`[accounts]`).
+    #[cfg(feature = "accounts")]
+    #[command(subcommand)]
+    Users(users::Command),
+    /// The store that the configuration names.
+    #[command(subcommand)]
+    Db(Db),
     /// JSON Web Signatures.
     #[command(subcommand)]
     Jws(Jws),
@@ -142,6 +153,16 @@ enum Roles {
 }
 
 #[derive(Debug, Subcommand)]
+enum Db {
+    /// Bring the store to the newest form, and say from which one. A gateway does this itself when it starts.
+    Migrate,
+    /// Say which form the store has and how much is in it, and change nothing.
+    ///
+    /// Ends with 0 if it has the newest form, with 1 if not.
+    Status,
+}
+
+#[derive(Debug, Subcommand)]
 enum Jws {
     /// Say whether a signature is right, and look at nothing else: neither at claims nor at their times.
     ///
@@ -184,6 +205,10 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Roles(Roles::Grant(options)) => roles::grant(options, &load()?),
         Command::Roles(Roles::Revoke(options)) => roles::revoke(options, &load()?),
         Command::Roles(Roles::List(options)) => roles::list(options, &load()?),
+        #[cfg(feature = "accounts")]
+        Command::Users(command) => users::run(command, &load()?),
+        Command::Db(Db::Migrate) => db::migrate(&load()?),
+        Command::Db(Db::Status) => db::status(&load()?),
         Command::Jws(Jws::Verify(options)) => jws::run(options),
         Command::Completions(options) => completions::run(options),
     }

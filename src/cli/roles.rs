@@ -6,16 +6,16 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
 
 use super::{
-    admin,
+    admin::tell_gateway,
     configuration::Configuration,
     failure::Failure,
     terminal::{BOLD, complain, print, shown, table},
 };
 use crate::{
     authn::role_grants::{GrantStore, RoleGrant},
+    config::Config,
     store::{Location, Store},
 };
 
@@ -42,12 +42,7 @@ pub(super) struct ListOptions {
 
 pub(super) fn grant(options: &GrantOptions, configuration: &Configuration) -> Result<ExitCode, Failure> {
     let (grant, store) = (read(options, configuration)?, Store::open(location(configuration)?)?);
-    let config = &configuration.config;
-    let mut asked = config.routes.iter().flat_map(|route| route.permissions.iter().chain(&route.any_permission));
-    if !config.roles.contains(&grant.role) && !asked.any(|permission| *permission == grant.role) {
-        let role = shown(&grant.role);
-        complain(&format!("{BOLD}note{BOLD:#}: the configuration has no role and no permission `{role}`"));
-    }
+    note_unknown(&grant.role, &configuration.config);
     let granting = store.clone();
     let new = store.wait_for(async move { granting.grant(&grant).await })?;
     tell_gateway(configuration);
@@ -76,23 +71,27 @@ pub(super) fn list(options: &ListOptions, configuration: &Configuration) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// The store is written: whatever comes of this, every gateway follows.
-fn tell_gateway(configuration: &Configuration) {
-    let Some(admin) = &configuration.config.admin else { return };
-    let told = admin::post(admin.address, "/store/refresh", &json!({}));
-    if !matches!(told, Ok(None | Some((200, _)))) {
-        complain(&format!("{BOLD}note{BOLD:#}: the gateway at {} follows within seconds", admin.address));
-    }
-}
-
 fn read(options: &GrantOptions, configuration: &Configuration) -> Result<RoleGrant, Failure> {
     let issuer = configuration.issuer(options.issuer.as_deref())?.to_owned();
-    for (name, value) in [("SUBJECT", &options.subject), ("ROLE", &options.role)] {
-        if value.is_empty() || value.len() > 1024 || value.chars().any(char::is_control) {
-            return Err(Failure::Usage(format!("{name} is empty, longer than 1 KiB, or has control characters")));
-        }
-    }
+    check("SUBJECT", &options.subject).and_then(|()| check("ROLE", &options.role)).map_err(Failure::Usage)?;
     Ok(RoleGrant { issuer, subject: options.subject.clone(), role: options.role.clone() })
+}
+
+/// Whether a name can be one that is kept.
+pub(super) fn check(name: &str, value: &str) -> Result<(), String> {
+    if value.is_empty() || value.len() > 1024 || value.chars().any(char::is_control) {
+        return Err(format!("{name} is empty, longer than 1 KiB, or has control characters"));
+    }
+    Ok(())
+}
+
+/// Says so if the configuration knows no such role: it may be misspelt, or come to be later.
+pub(super) fn note_unknown(role: &str, config: &Config) {
+    let mut asked = config.routes.iter().flat_map(|route| route.permissions.iter().chain(&route.any_permission));
+    if !config.roles.contains(role) && !asked.any(|permission| permission == role) {
+        let role = shown(role);
+        complain(&format!("{BOLD}note{BOLD:#}: the configuration has no role and no permission `{role}`"));
+    }
 }
 
 fn location(configuration: &Configuration) -> Result<&Location, Failure> {

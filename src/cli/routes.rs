@@ -22,6 +22,9 @@ pub(super) struct Options {
     json: bool,
 }
 
+/// What stands for the upstream of a route that the gateway answers itself.
+const BUILT_IN: &str = "(built-in)";
+
 pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<ExitCode, Failure> {
     let config = &configuration.config;
     if options.json {
@@ -74,6 +77,9 @@ fn permissions(route: &RouteSpec) -> String {
 }
 
 fn upstream<'a>(route: &RouteSpec, config: &'a Config) -> Option<&'a str> {
+    if !route.builtin.is_empty() {
+        return Some(BUILT_IN);
+    }
     config.upstreams.get(route.upstream).map(|upstream| upstream.name.as_str())
 }
 
@@ -88,6 +94,7 @@ fn describe(pattern: &str, route: &RouteSpec, config: &Config) -> Value {
         "any_permission": route.any_permission,
         "owner": route.owner,
         "issuers": route.issuers,
-        "upstream": upstream(route, config),
+        "upstream": upstream(route, config).filter(|_| route.builtin.is_empty()),
+        "built_in": !route.builtin.is_empty(),
     })
 }

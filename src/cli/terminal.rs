@@ -20,12 +20,16 @@ const LEAST_COLUMNS: u16 = 60;
 
 /// Writes to stdout. Nobody reading any more is fine: whoever wanted to know knows.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    is_read(text).map(drop)
+}
+
+/// Writes to stdout, and says whether somebody still reads.
+pub(super) fn is_read(text: &str) -> Result<bool, Failure> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::Other(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::Other(format!("cannot write to standard output: {error}"))),
     }
 }
 

@@ -66,6 +66,7 @@ impl Admin {
                 .route("/explain", post(explain).layer(DefaultBodyLimit::max(LARGEST_QUESTION)))
                 .route("/store/refresh", post(refresh_store))
                 .route("/revocations", get(revocations).post(revoke).layer(DefaultBodyLimit::max(LARGEST_REVOCATION)))
+                .merge(documents())
                 .with_state(self);
             tokio::select! {
                 served = axum::serve(listener, router).into_future() => served,
@@ -122,6 +123,26 @@ fn about_the_store(snapshot: &Snapshot) -> String {
         told.push_str(&format!("revocations not kept yet: {waiting}\n"));
     }
     told
+}
+
+/// What is told of the built-in endpoints.
+#[cfg(feature = "accounts")]
+fn documents() -> Router<Admin> {
+    Router::new().route("/openapi.json", get(openapi))
+}
+
+#[cfg(not(feature = "accounts"))]
+fn documents() -> Router<Admin> {
+    Router::new()
+}
+
+#[cfg(feature = "accounts")]
+async fn openapi(State(admin): State<Admin>) -> Response {
+    let snapshot = admin.snapshot.load_full();
+    match &snapshot.accounts {
+        Some(running) => json_answer(StatusCode::OK, &running.openapi(&snapshot.contract)),
+        None => told(StatusCode::NOT_FOUND, "there are no built-in endpoints: [accounts] switches them on"),
+    }
 }
 
 /// Mail that goes nowhere, or that does not go: people wait for their links.
@@ -276,6 +297,7 @@ fn describe_keys(issuer: &str, source: &KeySource, now: Timestamp) -> Value {
 
 fn describe(rule: &Rule, snapshot: &Snapshot) -> Value {
     let (methods, path) = rule.name().split_once(' ').unwrap_or(("*", rule.name()));
+    let built_in = !rule.builtin().is_empty();
     json!({
         "methods": methods,
         "path": path,
@@ -283,6 +305,7 @@ fn describe(rule: &Rule, snapshot: &Snapshot) -> Value {
         "mode": rule.mode().as_str(),
         "permissions": rule.requirement().names().collect::<Vec<_>>(),
         "owner": rule.ownership(),
-        "upstream": snapshot.upstreams.get(rule.upstream()).map(|upstream| &upstream.name),
+        "upstream": snapshot.upstreams.get(rule.upstream()).filter(|_| !built_in).map(|upstream| &upstream.name),
+        "built_in": built_in,
     })
 }

@@ -85,6 +85,13 @@ struct Refusal {
     wait: Option<Box<Wait>>,
 }
 
+/// Whose answer it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Upstream,
+    Gateway,
+}
+
 /// What a request may have to wait for.
 pub(super) enum Wait {
     /// The token's issuer is asked: for new keys, or about the token.
@@ -189,8 +196,13 @@ impl Stack {
             self.metrics.answered(started.elapsed());
             Ok(response.map(Body::from))
         } else if admitted {
-            let answered = self.pass(request, connection, &current, &log).await;
-            answered.inspect(|_| self.metrics.forwarded(started.elapsed()))
+            self.pass(request, connection, &current, &log).await.map(|(response, by)| {
+                match by {
+                    By::Upstream => self.metrics.forwarded(started.elapsed()),
+                    By::Gateway => self.metrics.answered(started.elapsed()),
+                }
+                response
+            })
         } else {
             discard(request);
             Err(Rejection::Overloaded { retry_after: TRY_AGAIN }.into())
@@ -221,14 +233,14 @@ impl Stack {
         Some(cors.answer(preflight))
     }
 
-    /// Checks, and forwards what passed.
+    /// Checks, and has what passed answered.
     async fn pass(
         &self,
         request: Request<Incoming>,
         connection: &Rc<Connection>,
         current: &Rc<Current>,
         log: &RequestLog<'_>,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<(Response<Body>, By), Refusal> {
         let snapshot = &*current.snapshot;
         let decided = decide_waiting(&request, snapshot).await;
         let permit = match decided.or_else(|refusal| self.overrule(refusal, log, snapshot)) {
@@ -239,14 +251,15 @@ impl Stack {
             }
         };
         let (rule, principal) = (Arc::clone(permit.rule()), permit.principal().cloned());
-        let answered = if !rule.builtin().is_empty() {
+        let by = if rule.builtin().is_empty() { By::Upstream } else { By::Gateway };
+        let answered = if by == By::Gateway {
             built_in::answer(permit, request, &connection.peer, snapshot, log.id()).await
         } else if permit.changes().is_empty() {
             forward(permit, request, &current.context(connection)).await
         } else {
             forward_change(permit, request, connection, current).await
         };
-        answered.map_err(|rejection| Refusal {
+        answered.map(|response| (response, by)).map_err(|rejection| Refusal {
             rule: Some(rule.name().into()),
             issuer: principal.map(|principal| principal.issuer().into()),
             ..rejection.into()

@@ -1,19 +1,26 @@
 //! What both databases are asked. The statements are the same, and so is the code that runs them; the compiler wants it
 //! once for each driver.
 
-use super::Page;
+use super::{Figures, Form, Page};
 use crate::{
     authn::{
         revocation::{RevocationStore, StoreFuture},
         role_grants::GrantStore,
     },
     authz::ownership::{OwnershipRecord, OwnershipStore},
+    clock::Timestamp,
 };
 
 /// One of the two.
 pub(super) trait Database: RevocationStore + OwnershipStore + GrantStore {
     /// A page of what is owned.
     fn owned<'a>(&'a self, page: &'a Page) -> StoreFuture<'a, Vec<OwnershipRecord>>;
+
+    /// Which migrations it has had.
+    fn form(&self) -> StoreFuture<'_, Form>;
+
+    /// How much is in it, if it has the newest form.
+    fn figures(&self, now: Timestamp) -> StoreFuture<'_, Figures>;
 
     /// What accounts keep.
     #[cfg(feature = "accounts")]
@@ -23,7 +30,8 @@ pub(super) trait Database: RevocationStore + OwnershipStore + GrantStore {
     fn close(&self) -> StoreFuture<'_, ()>;
 }
 
-/// `$database` has an asynchronous `pool`, which fails if it is not to be used, and `BEGIN` for what writes.
+/// `$database` has an asynchronous `pool`, which fails if it is not to be used; `BEGIN` for what writes, the `MIGRATOR`, and
+/// two questions: `HAS_MIGRATIONS`, how many tables of migrations there are, and `SIZE`, in bytes.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 macro_rules! implement {
     ($database:ty) => {
@@ -37,6 +45,27 @@ macro_rules! implement {
                     let owned = owned.bind(i64::try_from(Page::LONGEST).unwrap_or(i64::MAX));
                     let found: Vec<rows::OwnedRow> = owned.fetch_all(&self.pool().await?).await?;
                     Ok(found.into_iter().map(rows::record).collect())
+                })
+            }
+
+            fn form(&self) -> StoreFuture<'_, $crate::store::Form> {
+                Box::pin(async move {
+                    let pool = self.pool().await?;
+                    let there: i64 = sqlx::query_scalar(HAS_MIGRATIONS).fetch_one(&pool).await?;
+                    let versions: Vec<i64> = match there {
+                        0 => Vec::new(),
+                        _ => sqlx::query_scalar(rows::MIGRATIONS).fetch_all(&pool).await?,
+                    };
+                    Ok($crate::store::Form::new(&MIGRATOR, &versions))
+                })
+            }
+
+            fn figures(&self, now: Timestamp) -> StoreFuture<'_, $crate::store::Figures> {
+                Box::pin(async move {
+                    let pool = self.pool().await?;
+                    let bytes: i64 = sqlx::query_scalar(SIZE).fetch_one(&pool).await?;
+                    let counts = sqlx::query_as(rows::COUNTS).bind(rows::millis(now)).fetch_one(&pool).await?;
+                    Ok(rows::figures(bytes, counts))
                 })
             }
 
@@ -68,7 +97,7 @@ macro_rules! implement {
                     // Two that write the same rows in another order could wait for each other.
                     let mut records: Vec<&OwnershipRecord> = records.iter().collect();
                     records.sort_unstable();
-                    let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                    let mut transaction = self.begin().await?;
                     let mut new = 0;
                     for some in records.chunks(rows::AT_ONCE) {
                         let mut learn = sqlx::QueryBuilder::new(rows::LEARN);
@@ -119,7 +148,7 @@ macro_rules! implement {
         impl $database {
             /// Whether something changed, which is the next version.
             async fn change_grants(&self, statement: &'static str, grant: &RoleGrant) -> Result<bool, StoreError> {
-                let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                let mut transaction = self.begin().await?;
                 let change = sqlx::query(statement).bind(&grant.issuer).bind(&grant.subject).bind(&grant.role);
                 let changed = change.execute(&mut *transaction).await?.rows_affected() > 0;
                 if changed {
@@ -134,7 +163,7 @@ macro_rules! implement {
             fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, u64> {
                 Box::pin(async move {
                     let (kind, value, before) = rows::target(&revocation.target);
-                    let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                    let mut transaction = self.begin().await?;
                     let version: i64 = sqlx::query_scalar(rows::NEXT_VERSION).fetch_one(&mut *transaction).await?;
                     let add = sqlx::query(rows::ADD).bind(version).bind(&revocation.issuer).bind(kind).bind(value);
                     add.bind(before).bind(rows::millis(revocation.until)).execute(&mut *transaction).await?;

@@ -13,6 +13,7 @@
 #[cfg(feature = "accounts")]
 mod accounts;
 mod database;
+mod form;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub mod query;
@@ -33,6 +34,7 @@ use std::{
 use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle, time::timeout};
 
 use self::database::Database;
+pub use self::form::{Figures, Form, Migration};
 use crate::{
     authn::{
         revocation::{Revocation, RevocationStore, StoreError, StoreFuture},
@@ -46,6 +48,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it may take to be there, made and brought to the newest form.
 const PATIENCE_AT_THE_START: Duration = Duration::from_secs(10);
+
+/// How long it may take to be brought to the newest form by who does nothing else.
+const PATIENCE_TO_MIGRATE: Duration = Duration::from_secs(60 * 60);
 
 /// Where a store is.
 #[derive(Debug, Clone)]
@@ -117,6 +122,8 @@ impl Page {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Use,
+    /// As to use it, without hurry.
+    Migrate,
     Look,
 }
 
@@ -127,6 +134,14 @@ impl Store {
     /// When it cannot be reached, read, made or brought to the newest form.
     pub fn open(location: &Location) -> Result<Self, StoreError> {
         Self::start(location.clone(), Purpose::Use)
+    }
+
+    /// As [`open`](Self::open), with an hour's time to bring a large store to the newest form.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn migrate(location: &Location) -> Result<Self, StoreError> {
+        Self::start(location.clone(), Purpose::Migrate)
     }
 
     /// Opens the store at `location` only to look: nothing is made or changed. `None`: it is a file that is not there.
@@ -146,7 +161,8 @@ impl Store {
         let (opened, outcome) = std::sync::mpsc::channel();
         let handle = runtime.handle().clone();
         let serve = async move {
-            let open = timeout(PATIENCE_AT_THE_START, open(&location, purpose)).await;
+            let patience = if purpose == Purpose::Migrate { PATIENCE_TO_MIGRATE } else { PATIENCE_AT_THE_START };
+            let open = timeout(patience, open(&location, purpose)).await;
             let open = open.unwrap_or_else(|_| Err(too_slow()));
             let database = open.as_ref().ok().cloned();
             // Only a starter that panicked does not wait for this.
@@ -195,6 +211,22 @@ impl Store {
     pub async fn owned(&self, page: &Page) -> Result<Vec<OwnershipRecord>, StoreError> {
         let page = page.clone();
         self.ask(move |database| async move { database.owned(&page).await }).await
+    }
+
+    /// Which migrations it has had.
+    ///
+    /// # Errors
+    /// When it cannot be read, or not in time.
+    pub async fn form(&self) -> Result<Form, StoreError> {
+        self.ask(|database| async move { database.form().await }).await
+    }
+
+    /// How much is in it at `now`; it must have the newest form.
+    ///
+    /// # Errors
+    /// When it cannot be read, or not in time.
+    pub async fn figures(&self, now: Timestamp) -> Result<Figures, StoreError> {
+        self.ask(move |database| async move { database.figures(now).await }).await
     }
 
     /// Asks the database, on its thread and within its time, and notes how that went.

@@ -24,7 +24,9 @@ use crate::{
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(3);
 const CONNECTIONS: u32 = 4;
-const BEGIN: &str = "BEGIN";
+const HAS_MIGRATIONS: &str = "SELECT COUNT(to_regclass('_sqlx_migrations'))";
+const SIZE: &str = "SELECT pg_database_size(current_database())";
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
 pub(super) struct Postgres(PgPool);
 
@@ -37,10 +39,15 @@ impl Postgres {
         let options = connect_options(url)?;
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
         let pool = pool.connect_with(options).await?;
-        if purpose == Purpose::Use {
-            sqlx::migrate!("migrations/postgres").run(&pool).await.map_err(StoreError::new)?;
+        if purpose != Purpose::Look {
+            MIGRATOR.run(&pool).await.map_err(StoreError::new)?;
         }
         Ok(Self(pool))
+    }
+
+    /// A transaction that writes. Dropped, it takes everything back.
+    async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, StoreError> {
+        Ok(self.pool().await?.begin().await?)
     }
 
     /// For the same call as SQLite's, whose file may be gone.

@@ -1,5 +1,6 @@
 //! The rows of both databases: the statements are the same, and so is what they mean.
 
+use super::Figures;
 use crate::{
     authn::{
         revocation::{Revocation, StoreError, Target},
@@ -35,6 +36,19 @@ pub(super) const WITHDRAW: &str = "DELETE FROM grants WHERE issuer = $1 AND subj
 pub(super) const CHANGE_GRANTS: &str = "UPDATE grant_version SET version = version + 1";
 pub(super) const GRANT_VERSION: &str = "SELECT version FROM grant_version";
 pub(super) const GRANTS: &str = "SELECT issuer, subject, role FROM grants ORDER BY issuer, subject, role";
+
+pub(super) const MIGRATIONS: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
+/// At `$1`.
+pub(super) const COUNTS: &str = "SELECT (SELECT COUNT(*) FROM accounts), (SELECT COUNT(*) FROM sessions \
+     WHERE ended_ms IS NULL AND ends_ms > $1 AND idle_ms > $1), (SELECT COUNT(*) FROM revocations WHERE until_ms > $1), \
+     (SELECT COUNT(*) FROM outbox)";
+
+/// What [`COUNTS`] selects, beside the size.
+pub(super) fn figures(bytes: i64, (users, sessions, revocations, mails): (i64, i64, i64, i64)) -> Figures {
+    let [bytes, users, sessions, revocations, mails] =
+        [bytes, users, sessions, revocations, mails].map(|count| u64::try_from(count).unwrap_or_default());
+    Figures { bytes, users, sessions, revocations, mails }
+}
 
 pub(super) fn grant((issuer, subject, role): (String, String, String)) -> RoleGrant {
     RoleGrant { issuer, subject, role }

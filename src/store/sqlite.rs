@@ -8,16 +8,18 @@
 
 use std::{
     fs::{self, OpenOptions},
+    ops::{Deref, DerefMut},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions,
+    ConnectOptions, SqliteConnection, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{Page, Purpose, database, rows};
 use crate::{
@@ -34,11 +36,44 @@ const BUSY: Duration = Duration::from_secs(3);
 /// One writes, others read.
 const CONNECTIONS: u32 = 4;
 const BEGIN: &str = "BEGIN IMMEDIATE";
+const HAS_MIGRATIONS: &str = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
+const SIZE: &str = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 pub(super) struct Sqlite {
     path: PathBuf,
     purpose: Purpose,
     opened: Mutex<Opened>,
+    /// Whose turn it is to write, in the order in which they came. SQLite lets one in and has the others try again and
+    /// again: whoever has bad luck waits for long.
+    turn: Arc<Mutex<()>>,
+}
+
+/// A transaction that writes, alone. Dropped, it takes everything back.
+struct Writing {
+    // Before the turn: it ends first.
+    transaction: Transaction<'static, sqlx::Sqlite>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Writing {
+    async fn commit(self) -> Result<(), sqlx::Error> {
+        self.transaction.commit().await
+    }
+}
+
+impl Deref for Writing {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Writing {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
 }
 
 /// A file, and which one it is.
@@ -57,12 +92,19 @@ super::accounts::implement!(Sqlite, sqlx::SqliteConnection);
 
 impl Sqlite {
     pub(super) async fn open(path: &Path, purpose: Purpose) -> Result<Self, StoreError> {
-        if purpose == Purpose::Use {
+        if purpose != Purpose::Look {
             // SQLite gives its other files the same mode.
             OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(StoreError::new)?;
         }
         let opened = Mutex::new(Opened::open(path, purpose).await?);
-        Ok(Self { path: path.to_owned(), purpose, opened })
+        Ok(Self { path: path.to_owned(), purpose, opened, turn: Arc::default() })
+    }
+
+    /// A transaction that writes, when it is its turn.
+    async fn begin(&self) -> Result<Writing, StoreError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let transaction = self.pool().await?.begin_with(BEGIN).await?;
+        Ok(Writing { transaction, _turn: turn })
     }
 
     /// The pool of the file that is at the path now.
@@ -84,17 +126,18 @@ impl Opened {
         let file = file_id(path)?;
         let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY).disable_statement_logging();
         let options = match purpose {
-            Purpose::Use => options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full),
+            Purpose::Use | Purpose::Migrate => {
+                options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
+            }
             // Without a log nobody has it open, and to read it no other file is needed.
             Purpose::Look => options.read_only(true).immutable(!log_of(path).exists()),
         };
         let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY);
         let pool = pool.connect_with(options).await?;
-        if purpose == Purpose::Use {
-            let migrator = sqlx::migrate!("migrations/sqlite");
+        if purpose != Purpose::Look {
             // Of two that start at once, one finds that the other was faster: the second time nothing is left to do.
-            if migrator.run(&pool).await.is_err() {
-                migrator.run(&pool).await.map_err(StoreError::new)?;
+            if MIGRATOR.run(&pool).await.is_err() {
+                MIGRATOR.run(&pool).await.map_err(StoreError::new)?;
             }
         }
         Ok(Self { pool, file: Some(file) })

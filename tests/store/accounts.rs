@@ -36,6 +36,9 @@ macro_rules! suite {
             accounts: the_newest_link_counts_alone_and_a_password_is_set_by_it_once
             accounts: mail_is_taken_by_one_and_again_after_the_lease
             accounts: what_happened_is_told_newest_first_and_forgotten_in_time
+            members: one_that_cannot_be_created_hinders_no_other_and_leaves_no_gap
+            members: roles_are_the_uuids_where_tokens_name_users_so
+            members: its_form_and_what_is_in_it_are_told
             refreshes: of_fifty_refreshes_at_once_all_get_the_same_child
             refreshes: a_lost_answer_is_given_again_until_the_child_is_used
             refreshes: a_token_that_comes_back_too_late_ends_the_session

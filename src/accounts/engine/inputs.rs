@@ -71,6 +71,9 @@ impl Inputs {
             let Some(value) = values.remove(&field.member) else { continue };
             match input {
                 Input::Attribute(name) => drop(self.attributes.insert(name.clone(), value)),
+                Input::Attributes if has_nul(&value) => {
+                    return Err(Invalid::at(&field.member, Problem::NullCharacter).into());
+                }
                 Input::Attributes => self.attributes.extend(value.as_object().cloned().unwrap_or_default()),
                 input => {
                     let Some(text) = value.as_str() else { continue };
@@ -117,6 +120,16 @@ impl Inputs {
     /// The member that `input` came in, for what is wrong with it.
     pub(super) fn member<'i>(&'i self, input: &Input, default: &'i str) -> &'i str {
         self.members.get(input).map_or(default, String::as_str)
+    }
+}
+
+/// Whether a text in it has U+0000, which PostgreSQL does not keep.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(elements) => elements.iter().any(has_nul),
+        Value::Object(members) => members.iter().any(|(name, member)| name.contains('\0') || has_nul(member)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod answer;
 mod inputs;
+mod known;
 mod login;
 mod password;
 mod profile;
@@ -25,17 +26,18 @@ use aws_lc_rs::rand::SecureRandom;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
 
-use self::inputs::Inputs;
 pub use self::tally::{Count, Tally};
+use self::{inputs::Inputs, known::Known};
 #[cfg(feature = "supabase")]
 use super::backend::supabase::Supabase;
 use super::{
     Uuid,
     command::{Command, FailureKind},
     failure::Failure,
-    mail::{Letter, Links, MailKind},
+    mail::{Links, MailKind},
     minter::{Claimed, Minter, TokenSettings},
     model::{Aside, User},
+    one_time,
     password::{Hasher, PasswordPolicy},
     plan::{Endpoint, Plan},
     session::{Session, SessionLife, Token},
@@ -109,6 +111,8 @@ pub struct Settings {
     pub links: Option<Links>,
     /// How long the links of mails are good for.
     pub lives: LinkLives,
+    /// How long a profile that was read is given again; zero where other processes change profiles too.
+    pub profile_life: Duration,
     /// How the scheme `Bearer` is compared, and how long a token may be, in bytes.
     pub bearer: (SchemeMatch, usize),
     /// What a 401 asks for (RFC 9110 §11.6.1).
@@ -150,6 +154,7 @@ pub struct Accounts {
     throttle: Throttle,
     mail_limit: MailLimit,
     wake_sender: Box<dyn Fn() + Send + Sync>,
+    known: Known,
     clock: Clock,
     tally: Tally,
 }
@@ -206,6 +211,7 @@ impl Accounts {
         };
         let minter = Minter { settings: settings.tokens.clone(), key, revocations, random };
         let tally = Tally::default();
+        let known = Known::new(settings.profile_life, clock.clone());
         Self {
             plan,
             settings,
@@ -218,6 +224,7 @@ impl Accounts {
             throttle,
             mail_limit,
             wake_sender,
+            known,
             clock,
             tally,
         }
@@ -227,6 +234,12 @@ impl Accounts {
     #[must_use]
     pub const fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What a new password has to be.
+    #[must_use]
+    pub const fn policy(&self) -> PasswordPolicy {
+        self.settings.policy
     }
 
     /// What came of the commands so far.
@@ -353,16 +366,15 @@ impl Accounts {
 
     /// From now on no access token of the user's counts.
     async fn revoke_all(&self, user: &User) {
-        let subject = self.minter.subject(user);
-        let before = self.minter.end_of_issue(user, self.clock.now());
-        self.revoke(Target::Subject { subject, before }).await;
+        self.keep(self.settings.tokens.end_of_tokens(user, self.authenticator.revocations(), self.clock.now())).await;
     }
 
     async fn revoke(&self, target: Target) {
-        let issuer = self.settings.tokens.issuer.clone();
-        // A token that is being made now may be dated to the next second.
-        let until = self.clock.now().saturating_add(self.settings.tokens.access_life + Duration::from_secs(2));
-        if let Err(error) = self.revoke.revoke(Revocation { issuer, target, until }).await {
+        self.keep(self.settings.tokens.revocation(target, self.clock.now())).await;
+    }
+
+    async fn keep(&self, revocation: Revocation) {
+        if let Err(error) = self.revoke.revoke(revocation).await {
             tracing::error!(%error, "a revocation is not kept");
         }
     }
@@ -374,15 +386,6 @@ impl Accounts {
 
     /// The user's mail, as the store keeps it until it is sent.
     fn mail(&self, kind: MailKind, user: &User, link: Option<(String, Duration)>) -> super::model::NewMail {
-        let (link, expires_in) = link.unzip();
-        let name = ["first_name", "name"].into_iter().find_map(|name| user.attributes.get(name)?.as_str());
-        Letter {
-            kind,
-            recipient: user.email.clone(),
-            name: name.filter(|name| !name.is_empty()).map(str::to_owned),
-            link,
-            expires_in,
-        }
-        .into()
+        one_time::letter(kind, user, link).into()
     }
 }

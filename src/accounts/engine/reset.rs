@@ -15,6 +15,7 @@ use crate::{
         failure::Failure,
         mail::MailKind,
         model::{Aside, User},
+        one_time,
         plan::Endpoint,
         session::Token,
         store::{OneTimeKey, OneTimePurpose, PasswordChange, Right},
@@ -167,10 +168,7 @@ impl Accounts {
     }
 
     pub(super) fn one_time_token(&self, user: &User, until: Timestamp) -> Result<Token, Failure> {
-        match &self.plan.one_time_claims {
-            None => Ok(self.minter.opaque()?),
-            Some(claims) => Ok(self.minter.other(&self.claimed(claims, user, None), self.clock.now(), until)?),
-        }
+        Ok(one_time::token(&self.plan, &self.minter, user, until, self.clock.now())?)
     }
 
     /// The link of a mail.
@@ -181,11 +179,7 @@ impl Accounts {
         token: &Token,
         frontend: Option<&str>,
     ) -> Result<String, Failure> {
-        let nowhere = || Failure::new(FailureKind::MailFailed, "no link is configured for the mail");
-        let (links, pattern) = self.settings.links.as_ref().zip(self.plan.links.get(&kind)).ok_or_else(nowhere)?;
-        let uid = URL_SAFE_NO_PAD.encode(user.number.to_string());
-        let values = [("uid", uid.as_str()), ("token", token.expose()), ("email", user.email.as_str())];
-        let link = links.link(pattern, frontend, &values);
+        let link = one_time::link(&self.plan, self.settings.links.as_ref(), kind, (user, token), frontend);
         link.map_err(|error| Failure::new(FailureKind::MailFailed, error.to_string()))
     }
 }

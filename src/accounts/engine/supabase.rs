@@ -162,7 +162,7 @@ impl Accounts {
         match self.store.create_user(user, Aside::event("profile_made", None), now).await {
             Ok(Creation::Created(user)) => Ok(*user),
             // Two first times at once: one of them has made it.
-            Ok(Creation::EmailTaken | Creation::NumberTaken) => {
+            Ok(Creation::EmailTaken | Creation::NumberTaken | Creation::IdTaken) => {
                 self.store.user_by_id(id).await?.ok_or_else(profile::gone)
             }
             Err(error) => self.store.user_by_id(id).await?.ok_or_else(|| error.into()),

@@ -93,6 +93,12 @@ impl PasswordPolicy {
         Ok(Self { min, max, common, score })
     }
 
+    /// The least number of characters.
+    #[must_use]
+    pub const fn min(&self) -> usize {
+        self.min
+    }
+
     /// Whether `password` has the length of a new one and is not a common one. The score is
     /// [`Hasher::hash_new`](super::Hasher::hash_new)'s to check.
     ///

@@ -44,6 +44,8 @@ pub struct Plan {
     pub links: HashMap<MailKind, LinkPattern>,
     /// What is said where an endpoint has no words of its own.
     pub failures: Failures,
+    /// What is written of them, for a document of the endpoints.
+    pub failures_source: Value,
 }
 
 /// Words for failures.
@@ -122,6 +124,13 @@ impl Plan {
     pub fn words<'p>(&'p self, endpoint: &'p Endpoint, kind: FailureKind) -> Option<&'p Answer<Variable>> {
         std::iter::successors(Some(kind), |kind| kind.like())
             .find_map(|kind| endpoint.failures.get(&kind).or_else(|| self.failures.get(&kind)))
+    }
+
+    /// What is written of [`words`](Self::words).
+    #[must_use]
+    pub fn words_source<'p>(&'p self, endpoint: &'p Endpoint, kind: FailureKind) -> Option<&'p Value> {
+        std::iter::successors(Some(kind), |kind| kind.like())
+            .find_map(|kind| endpoint.source.get(kind.as_str()).or_else(|| self.failures_source.get(kind.as_str())))
     }
 }
 

@@ -83,6 +83,7 @@ impl<'r, 'l> Reading<'r, 'l> {
             Some(Value::Table(table)) => self.failures(table, &["failures"], &[]),
             _ => Failures::new(),
         };
+        let failures_source = self.source(self.table.get("failures"));
         let mut endpoints = Vec::new();
         for (at, endpoint) in self.table.get("endpoint").and_then(Value::as_array).into_iter().flatten().enumerate() {
             let at = at.to_string();
@@ -101,6 +102,7 @@ impl<'r, 'l> Reading<'r, 'l> {
             names_sessions,
             links,
             failures,
+            failures_source,
         })
     }
 
@@ -183,7 +185,7 @@ impl<'r, 'l> Reading<'r, 'l> {
         for input in command.needs().iter().filter(|input| !told(input)) {
             mistake(self, "fields", &format!("`{}` needs {input:?}, and no field is that", command.as_str()));
         }
-        let source = to_json(&Value::Table(table.clone()));
+        let source = self.source(Some(&Value::Table(table.clone())));
         Some(Endpoint {
             patterns,
             query,
@@ -197,6 +199,12 @@ impl<'r, 'l> Reading<'r, 'l> {
             failures,
             source,
         })
+    }
+
+    /// What is written there, with the user's form in it.
+    fn source(&self, value: Option<&Value>) -> serde_json::Value {
+        let value = value.zip(self.user).map(|(value, user)| with_user(value, user)).or_else(|| value.cloned());
+        value.as_ref().map(to_json).unwrap_or_default()
     }
 
     fn patterns(&mut self, table: &Table, at: &str) -> Vec<Pattern> {

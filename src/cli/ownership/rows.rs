@@ -7,17 +7,16 @@
 //!    trimmed: an identifier that differs in anything is another one.
 //! 3. A row without an end (a quotation mark too many) is not read into memory: past a mebibyte the file is given up.
 
-use std::{cell::Cell, fmt, io, rc::Rc};
+use std::{fmt, io};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
+use super::super::bounded::{Allowance, Bounded};
 use crate::authz::ownership::OwnershipRecord;
 
 const COLUMNS: [&str; 4] = ["resource", "subject", "ownership", "issuer"];
 /// In bytes. PostgreSQL's index takes 2,700 of a row.
 const LONGEST_FIELD: usize = 1024;
-/// In bytes.
-const LONGEST_ROW: usize = 1 << 20;
 
 /// What the configuration has, and what stands for a column that is not there.
 pub(super) struct Names {
@@ -41,7 +40,7 @@ pub(super) enum Row {
 /// The rows of a file, one after the other.
 pub(super) struct Rows<R> {
     reader: Reader<Bounded<R>>,
-    left: Rc<Cell<usize>>,
+    left: Allowance,
     record: ByteRecord,
     columns: Vec<String>,
     names: Names,
@@ -66,8 +65,7 @@ impl From<csv::Error> for Unreadable {
 impl<R: io::Read> Rows<R> {
     /// Reads the headings.
     pub(super) fn read(file: R, mut names: Names) -> Result<Self, Unreadable> {
-        let left = Rc::new(Cell::new(LONGEST_ROW));
-        let bounded = Bounded { inner: file, left: Rc::clone(&left) };
+        let (bounded, left) = Bounded::new(file);
         let mut reader = ReaderBuilder::new().has_headers(true).flexible(true).from_reader(bounded);
         let headings = reader.headers()?;
         let columns: Vec<String> = headings.iter().map(|heading| heading.trim().to_owned()).collect();
@@ -134,7 +132,7 @@ impl<R: io::Read> Iterator for Rows<R> {
     type Item = Result<Row, Unreadable>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.left.set(LONGEST_ROW);
+        self.left.refill();
         match self.reader.read_byte_record(&mut self.record) {
             Ok(false) => None,
             Ok(true) => {
@@ -178,25 +176,6 @@ pub(super) fn write(record: &OwnershipRecord, text: &mut String) {
             text.push_str(value);
         }
         text.push(end);
-    }
-}
-
-/// A reader that gives so much and no more, until it is allowed more.
-struct Bounded<R> {
-    inner: R,
-    left: Rc<Cell<usize>>,
-}
-
-impl<R: io::Read> io::Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.left.get();
-        if left == 0 {
-            return Err(io::Error::other("a row is longer than 1 MiB: is there a quotation mark too many?"));
-        }
-        let most = buffer.len().min(left);
-        let read = self.inner.read(buffer.get_mut(..most).unwrap_or_default())?;
-        self.left.set(left - read);
-        Ok(read)
     }
 }
 

@@ -28,6 +28,7 @@ use super::{
 use crate::accounts::backend::supabase::SupabaseSettings;
 use crate::accounts::{
     engine::{LinkLives, RefreshSettings},
+    minter::TokenSettings,
     password::{HasherLimits, PasswordPolicy},
     plan::Plan,
     session::SessionLife,
@@ -123,6 +124,13 @@ impl Accounts {
             context.report(Diagnostic::missing(message).at(entry.place));
         }
         Some(accounts)
+    }
+
+    /// The tokens that they make, whose issuer is this one.
+    #[must_use]
+    pub fn tokens_of(&self, issuer: &Issuer) -> TokenSettings {
+        let (issuer, expectations) = (issuer.name.clone(), issuer.expectations.clone());
+        TokenSettings { issuer, expectations, access_life: self.access_life }
     }
 
     /// Every link has somewhere to lead, and all that it needs.

@@ -1,9 +1,12 @@
 //! From `[accounts]` of a configuration to endpoints that answer, and mail that is sent.
 
-use std::{convert::Infallible, io, sync::Arc, thread};
+use std::{convert::Infallible, io, sync::Arc, thread, time::Duration};
 
 use aws_lc_rs::rand::SystemRandom;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, interval_at},
+};
 
 use super::super::Revoker;
 #[cfg(feature = "supabase")]
@@ -12,16 +15,23 @@ use crate::{
     accounts::{
         engine::{Accounts, Backend, Parts, Settings},
         mail::{MailFigures, MailMistake, Mailer, Sender},
-        minter::TokenSettings,
         password::{Hasher, Unhashed},
+        store::AccountStore,
         throttle::{MailLimit, Throttle},
     },
     authn::{Authenticator, CurrentKey},
     clock::Clock,
     config::{self, Config, Issuer},
     contract::Contract,
-    store::Store,
+    store::{Location, Store},
 };
+
+/// How often what is over is forgotten.
+const TIDYING: Duration = Duration::from_secs(60 * 60);
+/// How long the audit trail goes back.
+const EVENTS_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// How long a profile that was read is given again.
+const PROFILE_LIFE: Duration = Duration::from_secs(1);
 
 /// Endpoints that cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +92,8 @@ impl Running {
         let only_logs = mailer.only_logs();
         let sender = Sender::new(mailer, Arc::new(store.clone()), given.clock.clone(), Arc::new(SystemRandom::new()));
         let (waker, mail) = (sender.waker(), sender.figures());
-        let sending = send(sender)?;
+        let tidying = tidy(store.clone(), given.clock.clone());
+        let sending = work(sender, tidying)?;
         let backend = match &accounts.backend {
             config::Backend::Embedded => Backend::Embedded(given.key.clone().ok_or_else(no_key)?),
             #[cfg(feature = "supabase")]
@@ -110,31 +121,51 @@ impl Running {
     }
 }
 
-/// Sends mail, on a thread of its own, until what this gives is dropped.
-fn send(sender: Sender) -> io::Result<oneshot::Sender<Infallible>> {
+/// Sends mail and tidies up, on a thread of its own, until what this gives is dropped.
+fn work(
+    sender: Sender,
+    tidying: impl Future<Output = Infallible> + Send + 'static,
+) -> io::Result<oneshot::Sender<Infallible>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (sending, stopped) = oneshot::channel::<Infallible>();
     let stop = async {
         // Nothing is ever sent.
         let _ = stopped.await;
     };
-    thread::Builder::new().name("mail".to_owned()).spawn(move || runtime.block_on(sender.run(stop)))?;
+    let work = async move {
+        tokio::select! {
+            () = sender.run(stop) => {}
+            never = tidying => match never {},
+        }
+    };
+    thread::Builder::new().name("mail".to_owned()).spawn(move || runtime.block_on(work))?;
     Ok(sending)
+}
+
+/// Forgets every hour what is over.
+async fn tidy(store: Store, clock: Clock) -> Infallible {
+    let mut hours = interval_at(Instant::now() + TIDYING, TIDYING);
+    loop {
+        hours.tick().await;
+        let now = clock.now();
+        match store.tidy(now, now.saturating_sub(EVENTS_KEPT)).await {
+            Ok(forgotten) => tracing::debug!(forgotten, "the accounts are tidied up"),
+            Err(error) => tracing::warn!(%error, "the accounts cannot be tidied up"),
+        }
+    }
 }
 
 fn settings(config: &Config, accounts: &config::Accounts, issuer: &Issuer, contract: &Contract) -> Settings {
     Settings {
-        tokens: TokenSettings {
-            issuer: issuer.name.clone(),
-            expectations: issuer.expectations.clone(),
-            access_life: accounts.access_life,
-        },
+        tokens: accounts.tokens_of(issuer),
         session: accounts.session,
         refresh: accounts.refresh,
         confirm_email: accounts.confirm_email,
         policy: accounts.policy,
         links: accounts.mail.links.clone(),
         lives: accounts.lives,
+        // A file has one gateway; a server may have several, whose clients may come to any of them.
+        profile_life: if matches!(config.store, Some(Location::Sqlite(_))) { PROFILE_LIFE } else { Duration::ZERO },
         bearer: (contract.scheme(), config.limits.token_bytes),
         challenge: contract.challenge().cloned(),
     }

@@ -2,8 +2,14 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use super::Running;
-use crate::clock::Timestamp;
+use crate::{
+    accounts::openapi::{self, About},
+    clock::Timestamp,
+    contract::Contract,
+};
 
 impl Running {
     /// For `/readyz`: lines, or nothing.
@@ -14,6 +20,13 @@ impl Running {
         }
         let Some((at, error)) = self.mail.last_error() else { return String::new() };
         format!("mail: {error} ({} s ago)\n", now.since(at).as_secs())
+    }
+
+    /// The document of the endpoints.
+    #[must_use]
+    pub fn openapi(&self, contract: &Contract) -> Value {
+        let about = About { title: "Auth endpoints", policy: self.accounts.policy(), contract };
+        openapi::document(self.accounts.plan(), &about)
     }
 
     /// In Prometheus' text format.

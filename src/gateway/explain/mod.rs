@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     authn::{Authenticator, AuthnError, Principal},
-    authz::{Access, Denial, Match, Permit, Policy},
+    authz::{Access, Denial, Match, Permit, Policy, Rule},
     clock::Clock,
     config::Limits,
     contract::{Contract, Facts},
@@ -230,7 +230,8 @@ impl<'a> Gate<'a> {
             "owner": rule.ownership(),
             "issuers": rule.issuers().collect::<Vec<_>>(),
             "mode": rule.mode().as_str(),
-            "upstream": self.upstreams.get(rule.upstream()).map(|(name, _)| name),
+            "upstream": self.upstream(rule).map(|(name, _)| name),
+            "built_in": !rule.builtin().is_empty(),
         })
     }
 
@@ -257,11 +258,17 @@ impl<'a> Gate<'a> {
         })
     }
 
+    /// Where a request by `rule` goes; `None`: nowhere, the gateway answers itself.
+    fn upstream(&self, rule: &Rule) -> Option<&(String, Vec<String>)> {
+        self.upstreams.get(rule.upstream()).filter(|_| rule.builtin().is_empty())
+    }
+
     fn show_forwarded(&self, permit: &Permit) -> Value {
-        let upstream = self.upstreams.get(permit.rule().upstream());
+        let upstream = self.upstream(permit.rule());
         let identity = permit.principal().map(Principal::identity).unwrap_or_default();
         json!({
             "upstream": upstream.map(|(name, _)| name),
+            "built_in": !permit.rule().builtin().is_empty(),
             "servers": upstream.map(|(_, servers)| servers),
             "identity_headers": identity.iter().map(|(name, value)| field(name, value)).collect::<Vec<_>>(),
             "authorization": if self.strips_authorization { "strip" } else { "keep" },

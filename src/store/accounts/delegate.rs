@@ -4,11 +4,12 @@ use crate::{
     accounts::{
         Uuid,
         email::Email,
+        minter::TokenSettings,
         model::{Aside, AuditEntry, NewUser, TakenMail, User, UserPatch},
         session::{Session, TokenHash},
         store::{
-            AccountStore, AuditStore, Creation, OneTimeKey, OneTimePurpose, OneTimeStore, OutboxStore, PasswordChange,
-            PasswordChanged, Presented, Refreshed, SessionStore, Update, UserStore,
+            AccountStore, AuditStore, Creation, NewMember, OneTimeKey, OneTimePurpose, OneTimeStore, OutboxStore,
+            PasswordChange, PasswordChanged, Presented, Refreshed, SessionStore, Update, UserStore,
         },
     },
     authn::revocation::StoreFuture,
@@ -34,6 +35,7 @@ delegate! { AccountStore:
 
 delegate! { UserStore:
     fn create_user(user: NewUser, aside: Aside, now: Timestamp) -> Creation;
+    fn create_users(members: Vec<NewMember>, tokens: TokenSettings, aside: Aside, now: Timestamp) -> Vec<Creation>;
     fn user_by_email(email: Email) -> Option<User>;
     fn user_by_id(id: Uuid) -> Option<User>;
     fn user_by_number(number: u64) -> Option<User>;

@@ -18,7 +18,11 @@ use crate::{
 /// Takes the next number, or `$1` if that is not NULL; the newest is never lower than before.
 pub(in crate::store) const NEXT_NUMBER: &str = "UPDATE account_number SET newest = \
      CASE WHEN $1 IS NULL THEN newest + 1 WHEN $1 > newest THEN $1 ELSE newest END RETURNING newest";
-pub(in crate::store) const HAS_NUMBER: &str = "SELECT COUNT(*) FROM accounts WHERE number = $1";
+/// Whoever creates users at the same time waits.
+pub(in crate::store) const LOCK_NUMBERS: &str = "UPDATE account_number SET newest = newest";
+/// How many have the address, the number, the UUID.
+pub(in crate::store) const TAKEN: &str = "SELECT (SELECT COUNT(*) FROM accounts WHERE compared = $1), \
+     (SELECT COUNT(*) FROM accounts WHERE number = $2), (SELECT COUNT(*) FROM accounts WHERE id = $3)";
 pub(in crate::store) const CREATE: &str = "INSERT INTO accounts \
      (id, number, email, compared, joined_ms, confirmed_ms, disabled_ms, attributes, password, credential_version) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1) ON CONFLICT (compared) DO NOTHING";

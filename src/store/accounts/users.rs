@@ -7,49 +7,57 @@ macro_rules! implement {
                 accounts::{
                     Uuid,
                     email::Email,
+                    minter::TokenSettings,
                     model::{Aside, NewUser, User, UserPatch},
-                    store::{Creation, PasswordChange, PasswordChanged, Right, Update, UserStore},
+                    store::{Creation, NewMember, PasswordChange, PasswordChanged, Right, Update, UserStore},
                 },
-                store::{accounts::rows, rows::millis},
+                store::{
+                    accounts::rows,
+                    rows::{CHANGE_GRANTS, GRANT, millis},
+                },
             };
 
             impl UserStore for $database {
                 fn create_user(&self, user: NewUser, aside: Aside, now: Timestamp) -> StoreFuture<'_, Creation> {
                     Box::pin(async move {
-                        // First, so that whoever creates one at the same time waits; dropped, it takes everything back.
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
-                        let wanted = user.number.map(rows::signed);
-                        let next: i64 =
-                            sqlx::query_scalar(rows::NEXT_NUMBER).bind(wanted).fetch_one(&mut *transaction).await?;
-                        let number = wanted.unwrap_or(next);
-                        let same = sqlx::query_scalar(rows::HAS_NUMBER).bind(number);
-                        let same: i64 = same.fetch_one(&mut *transaction).await?;
-                        if same > 0 {
-                            return Ok(Creation::NumberTaken);
+                        // Dropped, it takes everything back.
+                        let mut transaction = self.begin().await?;
+                        sqlx::query(rows::LOCK_NUMBERS).execute(&mut *transaction).await?;
+                        let creation = Self::create(&mut transaction, user, &aside, now).await?;
+                        if matches!(creation, Creation::Created(_)) {
+                            transaction.commit().await?;
                         }
-                        let create = sqlx::query(rows::CREATE).bind(user.id.to_string()).bind(number);
-                        let create = create.bind(user.email.as_str()).bind(user.email.compared());
-                        let create = create.bind(millis(user.joined)).bind(rows::time(user.confirmed));
-                        let create = create.bind(rows::time(user.disabled)).bind(rows::text(&user.attributes)?);
-                        let created = create.bind(&user.password).execute(&mut *transaction).await?;
-                        if created.rows_affected() == 0 {
-                            return Ok(Creation::EmailTaken);
+                        Ok(creation)
+                    })
+                }
+
+                fn create_users(
+                    &self,
+                    members: Vec<NewMember>,
+                    tokens: TokenSettings,
+                    aside: Aside,
+                    now: Timestamp,
+                ) -> StoreFuture<'_, Vec<Creation>> {
+                    Box::pin(async move {
+                        let mut transaction = self.begin().await?;
+                        sqlx::query(rows::LOCK_NUMBERS).execute(&mut *transaction).await?;
+                        let (mut creations, mut granted) = (Vec::with_capacity(members.len()), false);
+                        for NewMember { user, roles } in members {
+                            let creation = Self::create(&mut transaction, user, &aside, now).await?;
+                            if let Creation::Created(user) = &creation {
+                                for role in roles {
+                                    let grant = sqlx::query(GRANT).bind(&tokens.issuer).bind(tokens.subject(user));
+                                    let grant = grant.bind(role).execute(&mut *transaction).await?;
+                                    granted |= grant.rows_affected() > 0;
+                                }
+                            }
+                            creations.push(creation);
                         }
-                        Self::write_aside(&mut transaction, Some(user.id), &aside, now).await?;
+                        if granted {
+                            sqlx::query(CHANGE_GRANTS).execute(&mut *transaction).await?;
+                        }
                         transaction.commit().await?;
-                        let NewUser { id, email, joined, confirmed, disabled, attributes, password, .. } = user;
-                        let (number, credential_version) = (rows::unsigned(number), 1);
-                        Ok(Creation::Created(Box::new(User {
-                            id,
-                            number,
-                            email,
-                            joined,
-                            confirmed,
-                            disabled,
-                            attributes,
-                            password,
-                            credential_version,
-                        })))
+                        Ok(creations)
                     })
                 }
 
@@ -93,7 +101,7 @@ macro_rules! implement {
                     now: Timestamp,
                 ) -> StoreFuture<'_, Update> {
                     Box::pin(async move {
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let mut transaction = self.begin().await?;
                         let before = sqlx::query_as(rows::LOCK_USER).bind(id.to_string());
                         let before: Option<rows::UserRow> = before.fetch_optional(&mut *transaction).await?;
                         let Some(before) = before else { return Ok(Update::Unknown) };
@@ -131,7 +139,7 @@ macro_rules! implement {
                     now: Timestamp,
                 ) -> StoreFuture<'_, Option<PasswordChanged>> {
                     Box::pin(async move {
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let mut transaction = self.begin().await?;
                         let (user, version) = match change.right {
                             Right::Verified(user, version) => (user, rows::signed(version)),
                             Right::OneTime(key) => match Self::consume(&mut transaction, key, now).await? {
@@ -158,6 +166,53 @@ macro_rules! implement {
                         let rehash = rehash.bind(rows::signed(credential_version)).bind(password);
                         Ok(rehash.execute(&self.pool().await?).await?.rows_affected() > 0)
                     })
+                }
+            }
+
+            impl $database {
+                /// Whoever creates others waits already.
+                async fn create(
+                    connection: &mut $connection,
+                    user: NewUser,
+                    aside: &Aside,
+                    now: Timestamp,
+                ) -> Result<Creation, StoreError> {
+                    let wanted = user.number.map(rows::signed);
+                    let taken = sqlx::query_as(rows::TAKEN).bind(user.email.compared()).bind(wanted);
+                    let taken = taken.bind(user.id.to_string()).fetch_one(&mut *connection);
+                    let (email, number, id): (i64, i64, i64) = taken.await?;
+                    match (email > 0, number > 0, id > 0) {
+                        (false, false, false) => {}
+                        (true, ..) => return Ok(Creation::EmailTaken),
+                        (false, true, _) => return Ok(Creation::NumberTaken),
+                        (false, false, true) => return Ok(Creation::IdTaken),
+                    }
+                    let next = sqlx::query_scalar(rows::NEXT_NUMBER).bind(wanted).fetch_one(&mut *connection);
+                    let next: i64 = next.await?;
+                    let number = wanted.unwrap_or(next);
+                    let create = sqlx::query(rows::CREATE).bind(user.id.to_string()).bind(number);
+                    let create = create.bind(user.email.as_str()).bind(user.email.compared());
+                    let create = create.bind(millis(user.joined)).bind(rows::time(user.confirmed));
+                    let create = create.bind(rows::time(user.disabled)).bind(rows::text(&user.attributes)?);
+                    let created = create.bind(&user.password).execute(&mut *connection).await?;
+                    if created.rows_affected() == 0 {
+                        // Somebody has changed to this address in between.
+                        return Ok(Creation::EmailTaken);
+                    }
+                    Self::write_aside(connection, Some(user.id), aside, now).await?;
+                    let NewUser { id, email, joined, confirmed, disabled, attributes, password, .. } = user;
+                    let (number, credential_version) = (rows::unsigned(number), 1);
+                    Ok(Creation::Created(Box::new(User {
+                        id,
+                        number,
+                        email,
+                        joined,
+                        confirmed,
+                        disabled,
+                        attributes,
+                        password,
+                        credential_version,
+                    })))
                 }
             }
         };

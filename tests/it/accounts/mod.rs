@@ -6,6 +6,7 @@
 mod harness;
 mod homsai;
 mod inside;
+mod openapi;
 mod uptimehunt;
 
 /// Each of them is a test on both stores.

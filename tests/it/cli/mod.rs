@@ -1,6 +1,8 @@
 //! The command line from outside: the real program, its output and how it ends.
 
 mod configuration;
+#[cfg(all(feature = "accounts", feature = "sqlite"))]
+mod db;
 mod explain;
 mod gateway;
 mod jws;
@@ -17,3 +19,5 @@ mod roles;
 mod signing_keys;
 pub(crate) mod support;
 mod tokens;
+#[cfg(all(feature = "accounts", feature = "sqlite"))]
+mod users;
