@@ -7,7 +7,7 @@ use super::{
     command::FailureKind,
     minter::Unminted,
     password::{NewPasswordError, UnacceptablePassword, Unhashed},
-    validation::Invalid,
+    validation::{Invalid, Problem},
 };
 use crate::{authn::revocation::StoreError, rejection::Rejection};
 
@@ -44,6 +44,12 @@ impl Failure {
     /// Nobody knows these credentials: the cause is for the log alone.
     pub(super) fn credentials(cause: &'static str) -> Self {
         Self::new(FailureKind::InvalidCredentials, cause)
+    }
+
+    /// With `member` as where a new password came in, if one is wrong.
+    pub(super) fn about(self, member: &str) -> Self {
+        let wrong = |wrong| Box::new(Invalid::at(member, Problem::Password(wrong)));
+        Self { invalid: self.invalid.or_else(|| self.password.map(wrong)), ..self }
     }
 
     /// What is wrong with a new password.

@@ -218,7 +218,8 @@ pub struct OneTimeKey {
 /// Tokens that are good once: hashed, for one purpose, for one version of the credentials. The newest counts alone.
 pub trait OneTimeStore: Send + Sync {
     /// Keeps a token of a user until `until`, in the place of any other one for the same purpose. Whether there is such a
-    /// user who is not disabled.
+    /// user who is not disabled; if not, `aside` is written all the same and taken back, so that a store that cannot keep
+    /// mail fails for everybody.
     fn issue_one_time(
         &self,
         user: Uuid,

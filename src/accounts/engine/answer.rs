@@ -11,11 +11,10 @@ use http::{
 use super::{Accounts, Call, Done};
 use crate::{
     accounts::{
-        command::{FailureKind, Input},
+        command::FailureKind,
         failure::Failure,
         password::UnacceptablePassword,
         plan::Endpoint,
-        validation::{Invalid, Problem},
         values::{Values, Variable},
     },
     contract::answer::Answer,
@@ -71,8 +70,6 @@ impl Accounts {
 
     fn failed(&self, endpoint: &Endpoint, call: &Call<'_>, failure: Failure) -> Result<Response<Bytes>, Rejection> {
         let Failure { kind, cause, invalid, rejection, retry_after, password } = failure;
-        let member = endpoint.member(&Input::Password).unwrap_or("password");
-        let invalid = invalid.or_else(|| password.map(|wrong| Box::new(Invalid::at(member, Problem::Password(wrong)))));
         let mut response = if let Some(words) = self.plan.words(endpoint, kind) {
             let (min, max) = match password {
                 Some(UnacceptablePassword::TooShort { min }) => (Some(min), None),

@@ -12,7 +12,7 @@ use crate::{
         password::Password,
         plan::{Endpoint, Scope},
         session::Token,
-        validation::{self, Invalid, Problem, Rule},
+        validation::{self, FieldError, Invalid, Problem, Rule},
     },
     authn::bearer,
     rejection::Rejection,
@@ -122,6 +122,11 @@ impl Inputs {
         })
     }
 
+    /// The member that the new password came in, or would have.
+    pub(super) fn member_of_password(&self, endpoint: &Endpoint) -> String {
+        self.member(&Input::Password, endpoint.member(&Input::Password).unwrap_or("password")).to_owned()
+    }
+
     /// The member that `input` came in, for what is wrong with it.
     pub(super) fn member<'i>(&'i self, input: &Input, default: &'i str) -> &'i str {
         self.members.get(input).map_or(default, String::as_str)
@@ -139,7 +144,7 @@ fn has_nul(value: &Value) -> bool {
 }
 
 /// The token in `Authorization` that the endpoint judges itself.
-fn presented(accounts: &Accounts, bearer: Bearer, call: &Call<'_>) -> Result<(Input, String), Failure> {
+pub(super) fn presented(accounts: &Accounts, bearer: Bearer, call: &Call<'_>) -> Result<(Input, String), Failure> {
     let (scheme, most) = accounts.settings.bearer;
     let (input, kind) = match bearer {
         Bearer::RefreshToken => (Input::RefreshToken, FailureKind::InvalidRefreshToken),
@@ -152,7 +157,11 @@ fn presented(accounts: &Accounts, bearer: Bearer, call: &Call<'_>) -> Result<(In
 
 /// The kind of failure that what is wrong with a body is.
 fn of_body(invalid: Invalid, accounts: &Accounts, endpoint: &Endpoint) -> Failure {
+    let is_missing = |error: &FieldError| *error.problem() == Problem::Missing;
+    // What an endpoint says of what is missing is said whatever else is wrong: nobody is to send the rest first.
+    let says_what_it_needs = endpoint.failures.contains_key(&FailureKind::Missing);
     let kind = match invalid.kind() {
+        _ if says_what_it_needs && invalid.errors().any(is_missing) => FailureKind::Missing,
         Problem::Missing => FailureKind::Missing,
         Problem::UnsupportedMediaType { .. } => FailureKind::UnsupportedMediaType,
         Problem::NoBody | Problem::NotUtf8 | Problem::Malformed(_) | Problem::NotAnObject { .. } => {

@@ -264,8 +264,11 @@ impl Accounts {
             return Err(Rejection::NoRoute);
         };
         let done = match Inputs::read(self, endpoint, call) {
-            Ok(inputs) => self.run(endpoint, inputs, call).await,
-            Err(failure) => Err(failure),
+            Ok(inputs) => {
+                let member = inputs.member_of_password(endpoint);
+                self.run(endpoint, inputs, call).await.map_err(|failure| failure.about(&member))
+            }
+            Err(unread) => Err(self.refusal_before(endpoint, call).await.unwrap_or(unread)),
         };
         self.tally.count(endpoint.command, done.as_ref().err().map(|failure| failure.kind));
         match &done {
@@ -297,14 +300,14 @@ impl Accounts {
         match endpoint.command {
             Command::Register => self.register(inputs, call).await,
             Command::Authenticate => self.authenticate(inputs, call).await,
-            Command::AuthenticateByToken => self.authenticate_by_token(inputs, call).await,
+            Command::AuthenticateByToken => self.authenticate_by_token(inputs, endpoint, call).await,
             Command::Refresh => self.refresh(inputs, call).await,
             Command::LogOut => self.log_out(endpoint, inputs, call).await,
             Command::ReadProfile => self.read_profile(call).await,
             Command::PatchProfile => self.patch_profile(inputs, call).await,
             Command::ChangePassword => self.change_password(inputs, call).await,
             Command::RequestReset => self.request_reset(inputs, call).await,
-            Command::ConfirmReset | Command::SetPassword => self.set_by_token(inputs, call).await,
+            Command::ConfirmReset | Command::SetPassword => self.set_by_token(endpoint, inputs, call).await,
             Command::ConfirmEmail => self.confirm_email(inputs, call).await,
         }
     }

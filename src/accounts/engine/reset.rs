@@ -4,16 +4,18 @@
 //! link leads where the configuration says, never where the request came from.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Map;
 
-use super::{Accounts, Call, Done, Inputs};
+use super::{Accounts, Call, Done, Inputs, inputs};
 use crate::{
     accounts::{
-        command::{FailureKind, Input},
+        command::{Bearer, Command, FailureKind, Input},
         email::Email,
         failure::Failure,
         mail::MailKind,
         model::{Aside, User, UserPatch},
         one_time,
+        plan::Endpoint,
         session::Token,
         store::{OneTimeKey, OneTimePurpose, PasswordChange, Right, Update},
     },
@@ -37,32 +39,57 @@ impl Accounts {
             Some(email) => self.store.user_by_email(email).await?.filter(|user| user.disabled.is_none()),
             None => None,
         };
-        let kept = match user.filter(|user| self.mail_limit.begin(user.email.compared()).is_ok()) {
-            Some(user) => self.mail_reset(&user, inputs.text(&Input::FrontendUrl), call).await,
-            None => {
-                let aside = Aside::event("reset_asked_for_nobody", Some(call.address));
-                self.store.note(None, aside, self.clock.now()).await.map_err(Failure::from)
-            }
-        };
+        let user = user.filter(|user| self.mail_limit.begin(user.email.compared()).is_ok());
+        let kept = self.mail_reset(user, inputs.text(&Input::FrontendUrl), call).await;
         kept.map_err(|failure| Failure { kind: FailureKind::MailFailed, ..failure })?;
         (self.wake_sender)();
         Ok(Done::Nothing)
     }
 
-    async fn mail_reset(&self, user: &User, frontend: Option<&str>, call: &Call<'_>) -> Result<(), Failure> {
+    /// For nobody all of it is done too, and taken back by the store: so a link that cannot be mailed is one for every
+    /// address.
+    async fn mail_reset(&self, user: Option<User>, frontend: Option<&str>, call: &Call<'_>) -> Result<(), Failure> {
         let (now, life) = (self.clock.now(), self.settings.lives.reset);
+        let user = &match user {
+            Some(user) => user,
+            None => self.nobody(now)?,
+        };
         let until = now.saturating_add(life);
         let token = self.one_time_token(user, until)?;
         let link = self.link(MailKind::Reset, user, &token, frontend)?;
         let mut aside = Aside::event("reset_asked", Some(call.address));
         aside.mails.push(self.mail(MailKind::Reset, user, Some((link, life))));
         let key = OneTimeKey { token: token.hash(), purpose: OneTimePurpose::Reset };
-        self.store.issue_one_time(user.id, key, until, aside, now).await?;
+        if !self.store.issue_one_time(user.id, key, until, aside, now).await? {
+            let aside = Aside::event("reset_asked_for_nobody", Some(call.address));
+            self.store.note(None, aside, now).await?;
+        }
         Ok(())
     }
 
+    /// Somebody who is in no store.
+    fn nobody(&self, now: Timestamp) -> Result<User, Failure> {
+        let email = Email::parse("nobody@gateway.invalid");
+        Ok(User {
+            id: self.minter.uuid()?,
+            number: 0,
+            email: email.map_err(|error| Failure::new(FailureKind::MailFailed, error.to_string()))?,
+            joined: now,
+            confirmed: None,
+            disabled: None,
+            attributes: Map::new(),
+            password: None,
+            credential_version: 0,
+        })
+    }
+
     /// Sets a password by the token of a mail: of a link for a forgotten one, or of an invitation.
-    pub(super) async fn set_by_token(&self, mut inputs: Inputs, call: &Call<'_>) -> Result<Done, Failure> {
+    pub(super) async fn set_by_token(
+        &self,
+        endpoint: &Endpoint,
+        mut inputs: Inputs,
+        call: &Call<'_>,
+    ) -> Result<Done, Failure> {
         let token = inputs.token(&Input::Token);
         let named = inputs.text(&Input::Uid).map(str::to_owned);
         let attempt = self.begin_try(named.as_deref(), call)?;
@@ -70,7 +97,7 @@ impl Accounts {
             Some(uid) => Some(self.user_of(uid).await?),
             None => None,
         };
-        let (key, user) = self.holder_of(&token, &TO_SET_A_PASSWORD, call).await?;
+        let (key, user) = self.holder_of(&token, endpoint, call).await?;
         if named.is_some_and(|named| named.id != user.id) {
             return Err(Failure::new(FailureKind::ExpiredLink, "the token is another user's"));
         }
@@ -83,12 +110,37 @@ impl Accounts {
         Ok(Done::User(Box::new(user)))
     }
 
+    /// Why whoever sent what cannot be read would have been refused anyway: who may not come in learns nothing of what is
+    /// wrong with what he brings.
+    pub(super) async fn refusal_before(&self, endpoint: &Endpoint, call: &Call<'_>) -> Option<Failure> {
+        if endpoint.bearer != Some(Bearer::OneTimeToken) {
+            return None;
+        }
+        let (_, token) = inputs::presented(self, Bearer::OneTimeToken, call).ok()?;
+        let attempt = match self.begin_try(None, call) {
+            Ok(attempt) => attempt,
+            Err(failure) => return Some(failure),
+        };
+        match self.holder_of(&token.into(), endpoint, call).await {
+            Ok(_) => {
+                attempt.succeeded();
+                None
+            }
+            Err(failure) => Some(failure),
+        }
+    }
+
     /// Begins a session by the token of a mail, of any: whoever has one reads the mail of the user, and so the address is
     /// the user's.
-    pub(super) async fn authenticate_by_token(&self, mut inputs: Inputs, call: &Call<'_>) -> Result<Done, Failure> {
+    pub(super) async fn authenticate_by_token(
+        &self,
+        mut inputs: Inputs,
+        endpoint: &Endpoint,
+        call: &Call<'_>,
+    ) -> Result<Done, Failure> {
         let token = inputs.token(&Input::Token);
         let attempt = self.begin_try(None, call)?;
-        let (key, mut user) = self.holder_of(&token, &OF_ANY_MAIL, call).await?;
+        let (key, mut user) = self.holder_of(&token, endpoint, call).await?;
         let now = self.clock.now();
         let used = || useless("the token was used at the same time");
         self.store.consume_one_time(key, Aside::default(), now).await?.ok_or_else(used)?;
@@ -108,20 +160,26 @@ impl Accounts {
         Ok(Done::Session(Box::new(granted)))
     }
 
-    /// Who has a token of a mail that is good for one of `purposes`.
+    /// Who has a token of a mail that is good at this endpoint.
     async fn holder_of(
         &self,
         token: &Token,
-        purposes: &[OneTimePurpose],
+        endpoint: &Endpoint,
         call: &Call<'_>,
     ) -> Result<(OneTimeKey, User), Failure> {
         let now = self.clock.now();
+        let purposes: &[OneTimePurpose] =
+            if endpoint.command == Command::AuthenticateByToken { &OF_ANY_MAIL } else { &TO_SET_A_PASSWORD };
         for &purpose in purposes {
             let key = OneTimeKey { token: token.hash(), purpose };
             let Some(id) = self.store.one_time_user(key, now).await? else { continue };
             let user = self.store.user_by_id(id).await?.filter(|user| user.disabled.is_none());
             return user.map(|user| (key, user)).ok_or_else(|| useless("its user is gone or disabled"));
         }
+        if endpoint.bearer != Some(Bearer::OneTimeToken) {
+            return Err(useless("it is over, used or none"));
+        }
+        // What is in `Authorization` is that token, and may be one of another kind.
         match self.authenticator.authenticate(call.headers) {
             Ok(_) => {
                 let rejection = Rejection::PermissionMissing { permission: "set_password".into() };
@@ -136,8 +194,12 @@ impl Accounts {
     async fn user_of(&self, uid: &str) -> Result<User, Failure> {
         let invalid = || Failure::new(FailureKind::InvalidLink, "the link names nobody");
         let digits = URL_SAFE_NO_PAD.decode(uid).ok().and_then(|digits| String::from_utf8(digits).ok());
-        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-        let number = digits.and_then(|digits| digits.parse().ok()).ok_or_else(invalid)?;
+        let number = digits.and_then(|digits| {
+            let number: u64 = digits.parse().ok()?;
+            // In its one spelling, as tries are counted by the text.
+            (number.to_string() == digits).then_some(number)
+        });
+        let number = number.ok_or_else(invalid)?;
         self.store.user_by_number(number).await?.ok_or_else(invalid)
     }
 

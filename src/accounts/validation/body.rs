@@ -14,9 +14,8 @@ pub(super) fn parse(
 ) -> Result<Option<Json>, Invalid> {
     if body.is_empty() {
         return match shape {
-            Shape::FastApi => Err(Invalid::of_body(Problem::NoBody, serde_json::Value::Null)),
+            Shape::FastApi | Shape::Flat => Err(Invalid::of_body(Problem::NoBody, serde_json::Value::Null)),
             Shape::Fields => Ok(None),
-            Shape::Flat => Err(malformed(body)),
         };
     }
     if !content_type.is_some_and(is_json) {
@@ -32,14 +31,6 @@ pub(super) fn parse(
             let input = shown(fields, || other.to_json());
             Err(Invalid::of_body(Problem::NotAnObject { got: JsonType::of(other) }, input))
         }
-    }
-}
-
-fn malformed(body: &[u8]) -> Invalid {
-    match Json::parse(body.to_vec()) {
-        Err(error) => of_syntax(syntax::explain(body, error)),
-        // Not an empty one.
-        Ok(_) => Invalid::of_body(Problem::NoBody, serde_json::Value::Null),
     }
 }
 

@@ -140,7 +140,11 @@ macro_rules! implement {
                         let mut transaction = self.begin().await?;
                         let version = sqlx::query_scalar(rows::LOCK_ENABLED).bind(user.to_string());
                         let version: Option<i64> = version.fetch_optional(&mut *transaction).await?;
-                        let Some(version) = version else { return Ok(false) };
+                        let Some(version) = version else {
+                            // Dropped, the transaction takes it back.
+                            Self::write_aside(&mut transaction, None, &aside, now).await?;
+                            return Ok(false);
+                        };
                         let issue = sqlx::query(rows::ISSUE_ONE_TIME).bind(user.to_string());
                         let issue = issue.bind(key.purpose.as_str()).bind(key.token.as_bytes().as_slice());
                         issue.bind(version).bind(millis(until)).execute(&mut *transaction).await?;

@@ -80,7 +80,12 @@ pub(crate) struct Api {
 impl Api {
     /// This preset, with `accounts` in `[accounts]` (dotted keys, or tables of its own) and `more` before it.
     pub(crate) fn start(preset: &str, kept: &Kept, more: &str, accounts: &str) -> Self {
-        Self::start_in(preset, kept, more, accounts, |_| None)
+        Self::start_with(Upstream::ok(), preset, kept, more, accounts, |_| None)
+    }
+
+    /// The same, before this upstream.
+    pub(crate) fn start_before(upstream: Upstream, preset: &str, kept: &Kept, more: &str, accounts: &str) -> Self {
+        Self::start_with(upstream, preset, kept, more, accounts, |_| None)
     }
 
     /// As [`start`](Self::start), with these environment variables.
@@ -91,8 +96,18 @@ impl Api {
         accounts: &str,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Self {
+        Self::start_with(Upstream::ok(), preset, kept, more, accounts, environment)
+    }
+
+    fn start_with(
+        upstream: Upstream,
+        preset: &str,
+        kept: &Kept,
+        more: &str,
+        accounts: &str,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Self {
         let smtp = SmtpServer::start();
-        let upstream = Upstream::ok();
         let text = format!(
             "preset = '{preset}'\nstore = {{ env = 'STORE' }}\n{more}\n[accounts]\nfrontend_url = 'https://app.example.com'\n\
              public_url = 'https://api.example.com'\nhashing = {{ permits = 2 }}\n\

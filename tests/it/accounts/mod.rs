@@ -5,7 +5,9 @@
 
 mod gotrue;
 mod harness;
+mod homsai;
 mod hungry_machines;
+mod inside;
 mod openapi;
 mod uptimehunt;
 
