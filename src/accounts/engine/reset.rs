@@ -5,7 +5,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{Accounts, Call, Done, Inputs};
+use super::{Accounts, Call, Done, Inputs, login::decided};
 use crate::{
     accounts::{
         command::{FailureKind, Input},
@@ -59,12 +59,12 @@ impl Accounts {
     pub(super) async fn set_by_token(&self, mut inputs: Inputs, call: &Call<'_>) -> Result<Done, Failure> {
         let token = inputs.token(&Input::Token);
         let named = inputs.text(&Input::Uid).map(str::to_owned);
-        let attempt = self.begin_try(named.as_deref(), call)?;
-        let named = match &named {
-            Some(uid) => Some(self.user_of(uid).await?),
-            None => None,
+        let attempt = self.begin_redemption(named.as_deref(), call)?;
+        let (attempt, named) = match &named {
+            Some(uid) => decided(attempt, self.user_of(uid).await.map(Some))?,
+            None => (attempt, None),
         };
-        let (key, user) = self.holder_of(&token, call).await?;
+        let (attempt, (key, user)) = decided(attempt, self.holder_of(&token, call).await)?;
         if named.is_some_and(|named| named.id != user.id) {
             return Err(Failure::new(FailureKind::ExpiredLink, "the token is another user's"));
         }
@@ -101,7 +101,11 @@ impl Accounts {
         let invalid = || Failure::new(FailureKind::InvalidLink, "the link names nobody");
         let digits = URL_SAFE_NO_PAD.decode(uid).ok().and_then(|digits| String::from_utf8(digits).ok());
         let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-        let number = digits.and_then(|digits| digits.parse().ok()).ok_or_else(invalid)?;
+        let number: u64 = digits.and_then(|digits| digits.parse().ok()).ok_or_else(invalid)?;
+        // A number has one spelling, so that the tries at one user are counted together.
+        if name_in_link(number) != uid {
+            return Err(invalid());
+        }
         self.store.user_by_number(number).await?.ok_or_else(invalid)
     }
 
@@ -122,11 +126,16 @@ impl Accounts {
     ) -> Result<String, Failure> {
         let nowhere = || Failure::new(FailureKind::MailFailed, "no link is configured for the mail");
         let (links, pattern) = self.settings.links.as_ref().zip(self.plan.links.get(&kind)).ok_or_else(nowhere)?;
-        let uid = URL_SAFE_NO_PAD.encode(user.number.to_string());
+        let uid = name_in_link(user.number);
         let values = [("uid", uid.as_str()), ("token", token.expose()), ("email", user.email.as_str())];
         let link = links.link(pattern, frontend, &values);
         link.map_err(|error| Failure::new(FailureKind::MailFailed, error.to_string()))
     }
+}
+
+/// What a link names a user by.
+fn name_in_link(number: u64) -> String {
+    URL_SAFE_NO_PAD.encode(number.to_string())
 }
 
 fn useless(cause: &'static str) -> Failure {
