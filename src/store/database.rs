@@ -23,7 +23,7 @@ pub(super) trait Database: RevocationStore + OwnershipStore + GrantStore {
     fn close(&self) -> StoreFuture<'_, ()>;
 }
 
-/// `$database` has an asynchronous `pool`, which fails if it is not to be used, and `BEGIN` for what writes.
+/// `$database` has an asynchronous `pool`, which fails if it is not to be used, and an asynchronous `begin` for what writes.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 macro_rules! implement {
     ($database:ty) => {
@@ -68,7 +68,7 @@ macro_rules! implement {
                     // Two that write the same rows in another order could wait for each other.
                     let mut records: Vec<&OwnershipRecord> = records.iter().collect();
                     records.sort_unstable();
-                    let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                    let (_turn, mut transaction) = self.begin().await?;
                     let mut new = 0;
                     for some in records.chunks(rows::AT_ONCE) {
                         let mut learn = sqlx::QueryBuilder::new(rows::LEARN);
@@ -119,7 +119,7 @@ macro_rules! implement {
         impl $database {
             /// Whether something changed, which is the next version.
             async fn change_grants(&self, statement: &'static str, grant: &RoleGrant) -> Result<bool, StoreError> {
-                let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                let (_turn, mut transaction) = self.begin().await?;
                 let change = sqlx::query(statement).bind(&grant.issuer).bind(&grant.subject).bind(&grant.role);
                 let changed = change.execute(&mut *transaction).await?.rows_affected() > 0;
                 if changed {
@@ -134,7 +134,7 @@ macro_rules! implement {
             fn add<'a>(&'a self, revocation: &'a Revocation, now: Timestamp) -> StoreFuture<'a, u64> {
                 Box::pin(async move {
                     let (kind, value, before) = rows::target(&revocation.target);
-                    let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                    let (_turn, mut transaction) = self.begin().await?;
                     let version: i64 = sqlx::query_scalar(rows::NEXT_VERSION).fetch_one(&mut *transaction).await?;
                     let add = sqlx::query(rows::ADD).bind(version).bind(&revocation.issuer).bind(kind).bind(value);
                     add.bind(before).bind(rows::millis(revocation.until)).execute(&mut *transaction).await?;

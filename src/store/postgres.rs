@@ -43,6 +43,11 @@ impl Postgres {
         Ok(Self(pool))
     }
 
+    /// For the same call as SQLite's, where one alone can write.
+    async fn begin(&self) -> Result<((), sqlx::Transaction<'static, sqlx::Postgres>), StoreError> {
+        Ok(((), self.0.begin_with(BEGIN).await?))
+    }
+
     /// For the same call as SQLite's, whose file may be gone.
     async fn pool(&self) -> Result<PgPool, StoreError> {
         Ok(self.0.clone())

@@ -10,14 +10,15 @@ use std::{
     fs::{self, OpenOptions},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions, Connection,
+    ConnectOptions, Connection, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{Page, Purpose, database, rows};
 use crate::{
@@ -39,6 +40,8 @@ pub(super) struct Sqlite {
     path: PathBuf,
     purpose: Purpose,
     opened: Mutex<Opened>,
+    /// Who writes. SQLite lets those who wait try again and again, whoever is the luckiest, and each keeps a connection busy.
+    turn: Arc<Mutex<()>>,
 }
 
 /// A file, and which one it is.
@@ -62,7 +65,13 @@ impl Sqlite {
             OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(StoreError::new)?;
         }
         let opened = Mutex::new(Opened::open(path, purpose).await?);
-        Ok(Self { path: path.to_owned(), purpose, opened })
+        Ok(Self { path: path.to_owned(), purpose, opened, turn: Arc::default() })
+    }
+
+    /// What writes, one after the other in the order in which they came, as long as the first part lasts.
+    async fn begin(&self) -> Result<(OwnedMutexGuard<()>, Transaction<'static, sqlx::Sqlite>), StoreError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        Ok((turn, self.pool().await?.begin_with(BEGIN).await?))
     }
 
     /// The pool of the file that is at the path now.

@@ -27,7 +27,7 @@ macro_rules! implement {
             fn tidy(&self, now: Timestamp, events_before: Timestamp) -> StoreFuture<'_, u64> {
                 use $crate::store::accounts::rows;
                 Box::pin(async move {
-                    let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                    let (_turn, mut transaction) = self.begin().await?;
                     let mut forgotten = 0;
                     for (statement, time) in [
                         (rows::FORGET_SESSIONS, now),

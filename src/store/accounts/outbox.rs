@@ -53,7 +53,7 @@ macro_rules! implement {
             impl AuditStore for $database {
                 fn note(&self, user: Option<Uuid>, aside: Aside, now: Timestamp) -> StoreFuture<'_, ()> {
                     Box::pin(async move {
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let (_turn, mut transaction) = self.begin().await?;
                         Self::write_aside(&mut transaction, user, &aside, now).await?;
                         transaction.commit().await?;
                         Ok(())

@@ -24,7 +24,7 @@ macro_rules! implement {
                     aside: Aside,
                 ) -> StoreFuture<'_, bool> {
                     Box::pin(async move {
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let (_turn, mut transaction) = self.begin().await?;
                         let lock = sqlx::query(rows::LOCK_CREDENTIALS).bind(session.user.to_string());
                         let lock = lock.bind(rows::signed(credential_version));
                         if lock.fetch_optional(&mut *transaction).await?.is_none() {
@@ -44,7 +44,7 @@ macro_rules! implement {
                 fn refresh(&self, presented: Presented, aside: Aside, now: Timestamp) -> StoreFuture<'_, Refreshed> {
                     Box::pin(async move {
                         let token = presented.token.as_bytes().as_slice();
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let (_turn, mut transaction) = self.begin().await?;
                         let session = sqlx::query_as(rows::LOCK_SESSION).bind(token);
                         let session: Option<rows::SessionRow> = session.fetch_optional(&mut *transaction).await?;
                         let Some(session) = session else { return Ok(Refreshed::Unknown) };
@@ -95,7 +95,7 @@ macro_rules! implement {
 
                 fn end_session(&self, id: Uuid, aside: Aside, now: Timestamp) -> StoreFuture<'_, bool> {
                     Box::pin(async move {
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let (_turn, mut transaction) = self.begin().await?;
                         let end = sqlx::query_scalar(rows::END_SESSION).bind(id.to_string()).bind(millis(now));
                         let user: Option<String> = end.fetch_optional(&mut *transaction).await?;
                         let Some(user) = user else { return Ok(false) };
@@ -113,7 +113,7 @@ macro_rules! implement {
                     now: Timestamp,
                 ) -> StoreFuture<'_, Vec<Uuid>> {
                     Box::pin(async move {
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let (_turn, mut transaction) = self.begin().await?;
                         // A login at the same time comes before or after, and is not missed.
                         let lock = sqlx::query(rows::LOCK_USER).bind(user.to_string());
                         if lock.fetch_optional(&mut *transaction).await?.is_none() {
@@ -137,7 +137,7 @@ macro_rules! implement {
                     now: Timestamp,
                 ) -> StoreFuture<'_, bool> {
                     Box::pin(async move {
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let (_turn, mut transaction) = self.begin().await?;
                         let version = sqlx::query_scalar(rows::LOCK_ENABLED).bind(user.to_string());
                         let version: Option<i64> = version.fetch_optional(&mut *transaction).await?;
                         let Some(version) = version else { return Ok(false) };
@@ -166,7 +166,7 @@ macro_rules! implement {
                     now: Timestamp,
                 ) -> StoreFuture<'_, Option<Uuid>> {
                     Box::pin(async move {
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let (_turn, mut transaction) = self.begin().await?;
                         let consumed = Self::consume(&mut transaction, key, now).await?;
                         let Some((user, _)) = consumed else { return Ok(None) };
                         Self::write_aside(&mut transaction, Some(user), &aside, now).await?;

@@ -17,7 +17,7 @@ macro_rules! implement {
                 fn create_user(&self, user: NewUser, aside: Aside, now: Timestamp) -> StoreFuture<'_, Creation> {
                     Box::pin(async move {
                         // First, so that whoever creates one at the same time waits; dropped, it takes everything back.
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let (_turn, mut transaction) = self.begin().await?;
                         let wanted = user.number.map(rows::signed);
                         let next: i64 =
                             sqlx::query_scalar(rows::NEXT_NUMBER).bind(wanted).fetch_one(&mut *transaction).await?;
@@ -93,7 +93,7 @@ macro_rules! implement {
                     now: Timestamp,
                 ) -> StoreFuture<'_, Update> {
                     Box::pin(async move {
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let (_turn, mut transaction) = self.begin().await?;
                         let before = sqlx::query_as(rows::LOCK_USER).bind(id.to_string());
                         let before: Option<rows::UserRow> = before.fetch_optional(&mut *transaction).await?;
                         let Some(before) = before else { return Ok(Update::Unknown) };
@@ -131,7 +131,7 @@ macro_rules! implement {
                     now: Timestamp,
                 ) -> StoreFuture<'_, Option<PasswordChanged>> {
                     Box::pin(async move {
-                        let mut transaction = self.pool().await?.begin_with(BEGIN).await?;
+                        let (_turn, mut transaction) = self.begin().await?;
                         let (user, version) = match change.right {
                             Right::Verified(user, version) => (user, rows::signed(version)),
                             Right::OneTime(key) => match Self::consume(&mut transaction, key, now).await? {
