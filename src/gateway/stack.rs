@@ -249,7 +249,7 @@ impl Stack {
         };
         let (rule, principal) = (Arc::clone(permit.rule()), permit.principal().cloned());
         let answered = if !rule.builtin().is_empty() {
-            built_in::answer(permit, request, &connection.peer, snapshot, log.id()).await
+            built_in::answer(permit, request, &connection.peer, &current.snapshot, log.id()).await
         } else if permit.changes().is_empty() {
             forward(permit, request, &current.context(connection)).await
         } else {
