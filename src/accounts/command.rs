@@ -209,6 +209,13 @@ impl Command {
         }
     }
 
+    /// Whether it goes on when its client has gone: it may end sessions, and the access tokens of those after that. Who
+    /// only wants to be let in, and waits for that in a line, leaves it.
+    #[must_use]
+    pub const fn goes_on_alone(self) -> bool {
+        !matches!(self, Self::Register | Self::Authenticate | Self::ReadProfile | Self::RequestReset)
+    }
+
     /// Whether only whoever has an access token may use it.
     #[must_use]
     pub const fn is_of_a_caller(self) -> bool {

@@ -36,6 +36,12 @@ impl Failure {
         Self { retry_after: Some(after), ..self }
     }
 
+    /// Whether it is neither the client's fault nor anything that a client could try: the store or the threads are not to
+    /// be had.
+    pub(super) const fn decides_nothing(&self) -> bool {
+        matches!(self.kind, FailureKind::Busy | FailureKind::Unavailable)
+    }
+
     /// Refused as any request with such a token is.
     pub(super) fn refused(kind: FailureKind, rejection: Rejection) -> Self {
         Self { rejection: Some(rejection.clone()), ..Self::new(kind, rejection.to_string()) }

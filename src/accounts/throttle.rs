@@ -141,10 +141,24 @@ impl Throttle {
     /// # Errors
     /// When a limit has no more to give. The try is not counted then, so waiting is not made longer by asking.
     pub fn begin(&self, account: Option<&str>, address: IpAddr) -> Result<Try<'_>, Throttled> {
+        self.begin_in(account, address, true)
+    }
+
+    /// As [`begin`](Self::begin), but what is tried at the account from other addresses neither counts nor stops anybody:
+    /// for what cannot be guessed however many try, such as the token of a mail. Its holder comes from anywhere.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_here(&self, account: Option<&str>, address: IpAddr) -> Result<Try<'_>, Throttled> {
+        self.begin_in(account, address, false)
+    }
+
+    fn begin_in(&self, account: Option<&str>, address: IpAddr, everywhere: bool) -> Result<Try<'_>, Throttled> {
         let now = self.clock.now();
         let account = account.map(|account| self.seed.hash_one(account));
         let network = self.seed.hash_one(Network::of(address));
-        let places = self.places(account, network, now);
+        let [here, from_address, from_everywhere] = self.places(account, network, now);
+        let places = [here, from_address, from_everywhere.filter(|_| everywhere)];
         let mut counted = [None; 3];
         for (index, place) in places.iter().enumerate() {
             let Some(place) = place else { continue };

@@ -1,7 +1,13 @@
 //! A request that the gateway answers itself, in the upstream's place.
 
+#[cfg(feature = "accounts")]
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
 use http::{Request, Response};
 use hyper::body::Incoming;
+#[cfg(feature = "accounts")]
+use tokio::task::spawn_local;
 
 #[cfg(feature = "accounts")]
 use super::accounts;
@@ -18,16 +24,27 @@ pub(super) async fn answer(
     permit: Permit,
     request: Request<Incoming>,
     peer: &Peer,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     request_id: &str,
 ) -> Result<Response<Body>, Rejection> {
     let Some(running) = &snapshot.accounts else {
         discard(request);
         return Err(Rejection::NoRoute);
     };
-    let asked = (&running.accounts, permit.rule().builtin());
-    let response = accounts::serve(request, asked, permit.principal(), (snapshot, peer), request_id).await?;
-    Ok(response.map(Body::from))
+    let goes_on = running.accounts.goes_on_alone(permit.rule().builtin());
+    let (snapshot, peer, request_id) = (Arc::clone(snapshot), peer.clone(), request_id.to_owned());
+    let answering = async move {
+        let Some(running) = &snapshot.accounts else { return Err(Rejection::NoRoute) };
+        let asked = (&running.accounts, permit.rule().builtin());
+        accounts::serve(request, asked, permit.principal(), (&snapshot, &peer), &request_id).await
+    };
+    let answered = if goes_on {
+        // Nobody aborts it, so that what it fails with is a panic, and this request's.
+        spawn_local(answering).await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
+    } else {
+        answering.await
+    };
+    answered.map(|response| response.map(Body::from))
 }
 
 /// Without the feature `accounts` no rule has built-in endpoints.
@@ -36,7 +53,7 @@ pub(super) async fn answer(
     _: Permit,
     request: Request<Incoming>,
     _: &Peer,
-    _: &Snapshot,
+    _: &Arc<Snapshot>,
     _: &str,
 ) -> Result<Response<Body>, Rejection> {
     discard(request);

@@ -16,7 +16,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, header::ORIGIN};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{CACHE_CONTROL, ORIGIN},
+};
 use hyper::body::Incoming;
 use tokio::{task::spawn_local, time::Instant};
 
@@ -83,6 +86,8 @@ struct Refusal {
     overruled: Option<Box<Permit>>,
     /// After this it is worth looking at the request again.
     wait: Option<Box<Wait>>,
+    /// What it refuses is a built-in endpoint's to answer: nobody is to store that.
+    private: bool,
 }
 
 /// Whose answer it is.
@@ -149,7 +154,7 @@ impl Waited {
 
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
-        Self { rejection, rule: None, issuer: None, overruled: None, wait: None }
+        Self { rejection, rule: None, issuer: None, overruled: None, wait: None, private: false }
     }
 }
 
@@ -211,7 +216,11 @@ impl Stack {
             self.metrics.refused(&refusal.rejection, started.elapsed());
             log.refused(&refusal.rejection, refusal.known());
             let facts = Facts { path: log.path(), request_id: log.id(), clock: &current.snapshot.clock };
-            current.snapshot.contract.render(&refusal.rejection, &facts).map(Body::from)
+            let mut response = current.snapshot.contract.render(&refusal.rejection, &facts).map(Body::from);
+            if refusal.private {
+                response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            }
+            response
         });
         if let Some(cors) = cors {
             cors.write(reader, response.headers_mut());
@@ -253,7 +262,7 @@ impl Stack {
         let (rule, principal) = (Arc::clone(permit.rule()), permit.principal().cloned());
         let by = if rule.builtin().is_empty() { By::Upstream } else { By::Gateway };
         let answered = if by == By::Gateway {
-            built_in::answer(permit, request, &connection.peer, snapshot, log.id()).await
+            built_in::answer(permit, request, &connection.peer, &current.snapshot, log.id()).await
         } else if permit.changes().is_empty() {
             forward(permit, request, &current.context(connection)).await
         } else {
@@ -262,6 +271,7 @@ impl Stack {
         answered.map(|response| (response, by)).map_err(|rejection| Refusal {
             rule: Some(rule.name().into()),
             issuer: principal.map(|principal| principal.issuer().into()),
+            private: !rule.builtin().is_empty(),
             ..rejection.into()
         })
     }
@@ -356,8 +366,9 @@ fn decide<B>(request: &Request<B>, snapshot: &Snapshot, waited: &Waited) -> Resu
     let found = policy.find(method, request.uri().path()).map_err(Rejection::from)?;
     let refuse = |rejection, issuer, principal, wait: Option<Wait>| {
         let rule = found.as_ref().map(|found| found.rule().name().into());
-        let overruled = policy.overrule(found.as_ref(), method, principal);
-        Refusal { rejection, rule, issuer, overruled: overruled.map(Box::new), wait: wait.map(Box::new) }
+        let overruled = policy.overrule(found.as_ref(), method, principal).map(Box::new);
+        let private = found.as_ref().is_some_and(|found| !found.rule().builtin().is_empty());
+        Refusal { rejection, rule, issuer, overruled, wait: wait.map(Box::new), private }
     };
     let principal = authenticate(request.headers(), found.as_ref(), snapshot, waited.issuer()).map_err(|error| {
         let (wait, issuer) = (Wait::for_issuer(&error), snapshot.authenticator.issuer_named_by(request.headers()));

@@ -16,7 +16,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, SqliteConnection, Transaction,
+    ConnectOptions, Connection, SqliteConnection, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -132,7 +132,12 @@ impl Opened {
             // Without a log nobody has it open, and to read it no other file is needed.
             Purpose::Look => options.read_only(true).immutable(!log_of(path).exists()),
         };
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY);
+        // A transaction that SQLite itself has rolled back (a full disk) cannot be rolled back again: its connection is
+        // taken for one in the middle of it, and good for nothing any more.
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(BUSY)
+            .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
         let pool = pool.connect_with(options).await?;
         if purpose != Purpose::Look {
             // Of two that start at once, one finds that the other was faster: the second time nothing is left to do.

@@ -32,13 +32,11 @@ impl Accounts {
         if self.settings.policy.check_max(&password).is_err() {
             return Err(Failure::credentials("the password is longer than any"));
         }
-        let user = match email {
-            Some(email) => self.store.user_by_email(email).await?,
-            None => None,
-        };
-        let known = self.verify(user.as_ref(), &password).await?;
+        let (attempt, (user, known)) = decided(attempt, self.look_up(email, &password).await)?;
+        let id = user.as_ref().map(|user| user.id);
         let Some(user) = user.filter(|_| known) else {
-            self.store.note(None, Aside::event("login_failed", Some(call.address)), self.clock.now()).await?;
+            // One write for each, whether there is such a user or not.
+            self.store.note(id, Aside::event("login_failed", Some(call.address)), self.clock.now()).await?;
             return Err(Failure::credentials("nobody has this address and password"));
         };
         attempt.succeeded();
@@ -53,6 +51,16 @@ impl Accounts {
         let granted = self.begin(user, Aside::event("logged_in", Some(call.address))).await?;
         let granted = granted.ok_or_else(|| Failure::credentials("the password was changed at the same time"))?;
         Ok(Done::Session(Box::new(granted)))
+    }
+
+    /// Who has this address, and whether the password is theirs.
+    async fn look_up(&self, email: Option<Email>, password: &Password) -> Result<(Option<User>, bool), Failure> {
+        let user = match email {
+            Some(email) => self.store.user_by_email(email).await?,
+            None => None,
+        };
+        let known = self.verify(user.as_ref(), password).await?;
+        Ok((user, known))
     }
 
     /// Whether `password` is the user's. What it is kept as is renewed, if that is not what it would be today.
@@ -126,14 +134,35 @@ impl Accounts {
         Ok(session.filter(|session| session.user == user.id).map(|session| session.id))
     }
 
+    /// As [`begin_try`](Self::begin_try) where a token is shown that nobody guesses. What others try elsewhere stops
+    /// nobody then, so that a link cannot be made useless for whoever was sent it.
+    pub(super) fn begin_redemption(&self, account: Option<&str>, call: &Call<'_>) -> Result<Try<'_>, Failure> {
+        self.throttle.begin_here(account, call.address).map_err(throttled)
+    }
+
     /// Counts a try before anything is done for it.
     pub(super) fn begin_try(&self, account: Option<&str>, call: &Call<'_>) -> Result<Try<'_>, Failure> {
-        self.throttle.begin(account, call.address).map_err(|throttled: Throttled| {
-            let after = throttled.retry_after.max(Duration::from_secs(1));
-            let rejection = Rejection::RateLimited { retry_after: after };
-            let failure = Failure::new(FailureKind::Throttled, throttled.to_string()).retry(after);
-            Failure { rejection: Some(rejection), ..failure }
-        })
+        self.throttle.begin(account, call.address).map_err(throttled)
+    }
+}
+
+fn throttled(throttled: Throttled) -> Failure {
+    let after = throttled.retry_after.max(Duration::from_secs(1));
+    let rejection = Rejection::RateLimited { retry_after: after };
+    let failure = Failure::new(FailureKind::Throttled, throttled.to_string()).retry(after);
+    Failure { rejection: Some(rejection), ..failure }
+}
+
+/// Gives the try back where nothing was decided, so that nobody is locked out by a fault of the gateway's.
+pub(super) fn decided<'t, T>(attempt: Try<'t>, outcome: Result<T, Failure>) -> Result<(Try<'t>, T), Failure> {
+    match outcome {
+        Ok(value) => Ok((attempt, value)),
+        Err(failure) => {
+            if failure.decides_nothing() {
+                attempt.undecided();
+            }
+            Err(failure)
+        }
     }
 }
 

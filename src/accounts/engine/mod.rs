@@ -254,6 +254,12 @@ impl Accounts {
         self.hasher.computed()
     }
 
+    /// Whether a request to one of `endpoints` is to be [answered to its end](Command::goes_on_alone) without its client.
+    #[must_use]
+    pub fn goes_on_alone(&self, endpoints: &[usize]) -> bool {
+        endpoints.iter().filter_map(|at| self.plan.endpoints.get(*at)).any(|one| one.command.goes_on_alone())
+    }
+
     /// Answers a request to one of `endpoints`, by their indices in the plan: the first one whose query it has.
     ///
     /// # Errors

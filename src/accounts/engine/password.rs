@@ -1,6 +1,9 @@
 //! A new password for whoever knows the old one.
 
-use super::{Accounts, Call, Done, Inputs, login::session_of};
+use super::{
+    Accounts, Call, Done, Inputs,
+    login::{decided, session_of},
+};
 use crate::accounts::{
     command::{FailureKind, Input},
     failure::Failure,
@@ -16,7 +19,11 @@ impl Accounts {
         self.settings.policy.check(&new).map_err(Failure::password)?;
         let attempt = self.begin_try(Some(user.email.compared()), call)?;
         let wrong = || Failure::new(FailureKind::WrongPassword, "the current password is another one");
-        if self.settings.policy.check_max(&current).is_err() || !self.verify(Some(&user), &current).await? {
+        let (attempt, known) = match self.settings.policy.check_max(&current) {
+            Ok(()) => decided(attempt, self.verify(Some(&user), &current).await)?,
+            Err(_) => (attempt, false),
+        };
+        if !known {
             let noted = Aside::event("password_change_failed", Some(call.address));
             self.store.note(Some(user.id), noted, self.clock.now()).await?;
             return Err(wrong());

@@ -3,7 +3,7 @@
 //! Where addresses are to be confirmed, the answer is the same whether the address is new or somebody's: that one gets a
 //! mail. The password is hashed in any case, and both ways write to the store, so that time tells nothing either.
 
-use super::{Accounts, Call, Done, Inputs};
+use super::{Accounts, Call, Done, Inputs, login::decided};
 use crate::accounts::{
     Uuid,
     command::{FailureKind, Input},
@@ -43,7 +43,8 @@ impl Accounts {
             password: Some(hash.as_str().to_owned()),
         };
         let asked = user.clone();
-        let created = self.store.create_user(user, Aside::event("registered", Some(call.address)), now).await?;
+        let created = self.store.create_user(user, Aside::event("registered", Some(call.address)), now).await;
+        let (attempt, created) = decided(attempt, created.map_err(Failure::from))?;
         match created {
             Creation::Created(user) => {
                 attempt.succeeded();
@@ -98,12 +99,13 @@ impl Accounts {
     }
 
     pub(super) async fn confirm_email(&self, mut inputs: Inputs, call: &Call<'_>) -> Result<Done, Failure> {
-        let attempt = self.begin_try(None, call)?;
+        let attempt = self.begin_redemption(None, call)?;
         let token: Token = inputs.token(&Input::Token);
         let key = OneTimeKey { token: token.hash(), purpose: OneTimePurpose::Confirmation };
         let now = self.clock.now();
         let unknown = || Failure::new(FailureKind::ExpiredLink, "the token is over, used or none");
-        let user: Uuid = self.store.one_time_user(key, now).await?.ok_or_else(unknown)?;
+        let (attempt, user) = decided(attempt, self.store.one_time_user(key, now).await.map_err(Failure::from))?;
+        let user: Uuid = user.ok_or_else(unknown)?;
         // In this order: whoever is interrupted in between can use the link again.
         let patch = UserPatch { confirm: true, ..UserPatch::default() };
         let confirmed = self.store.update_user(user, patch, Aside::event("confirmed", Some(call.address)), now).await?;

@@ -6,7 +6,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Map;
 
-use super::{Accounts, Call, Done, Inputs, inputs};
+use super::{Accounts, Call, Done, Inputs, inputs, login::decided};
 use crate::{
     accounts::{
         command::{Bearer, Command, FailureKind, Input},
@@ -92,12 +92,12 @@ impl Accounts {
     ) -> Result<Done, Failure> {
         let token = inputs.token(&Input::Token);
         let named = inputs.text(&Input::Uid).map(str::to_owned);
-        let attempt = self.begin_try(named.as_deref(), call)?;
-        let named = match &named {
-            Some(uid) => Some(self.user_of(uid).await?),
-            None => None,
+        let attempt = self.begin_redemption(named.as_deref(), call)?;
+        let (attempt, named) = match &named {
+            Some(uid) => decided(attempt, self.user_of(uid).await.map(Some))?,
+            None => (attempt, None),
         };
-        let (key, user) = self.holder_of(&token, endpoint, call).await?;
+        let (attempt, (key, user)) = decided(attempt, self.holder_of(&token, endpoint, call).await)?;
         if named.is_some_and(|named| named.id != user.id) {
             return Err(Failure::new(FailureKind::ExpiredLink, "the token is another user's"));
         }

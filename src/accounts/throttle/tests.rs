@@ -38,6 +38,19 @@ fn failures(throttle: &Throttle, account: Option<&str>, address: IpAddr, tries: 
 }
 
 #[test]
+fn what_cannot_be_guessed_is_counted_for_who_tries_alone() {
+    let (throttle, _) = throttle("2/15m", "3/15m");
+    let by = |address| throttle.begin_here(ANNA, v4(address)).err().map(|throttled| throttled.by);
+    for address in 0..30 {
+        assert_eq!([by(address), by(address), by(address)], [None, None, Some(By::Account)], "{address}");
+    }
+    assert_eq!(by(30), None);
+    assert!(throttle.begin(ANNA, v4(31)).is_ok(), "nothing of that counts for those who guess");
+    throttle.begin_here(BERT, v4(0)).map(Try::failed).unwrap();
+    assert_eq!(throttle.begin_here(None, v4(0)).err().map(|throttled| throttled.by), Some(By::Address));
+}
+
+#[test]
 fn limits_are_read_strictly() {
     let seconds = |tries, seconds| Limit::new(tries, Duration::from_secs(seconds));
     let good = [

@@ -3,6 +3,7 @@
 //! Each test is there twice. The one on SQLite runs with all others; the one on PostgreSQL needs a server:
 //! `cargo test --test it -- --ignored accounts`, with `BEARERGATE_TEST_POSTGRES` (its URL, without a query).
 
+mod credentials;
 mod gotrue;
 mod harness;
 mod homsai;

@@ -132,7 +132,7 @@ pub(crate) struct Gateway {
     /// Until it has ended.
     child: Option<Child>,
     rest: BufReader<ChildStdout>,
-    pub(super) banner: String,
+    pub(crate) banner: String,
 }
 
 impl Gateway {
@@ -157,12 +157,12 @@ impl Gateway {
         suggestions.lines().filter(|line| !line.is_empty()).map(str::trim).collect()
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
     /// Asks it to end, and waits.
-    pub(super) fn terminate(self) -> Ended {
+    pub(crate) fn terminate(self) -> Ended {
         shell(&format!("kill -TERM {}", self.id()));
         self.wait()
     }
@@ -205,7 +205,7 @@ pub(super) fn paste(line: &str, folder: &Folder) -> (u16, String) {
     get(authority, &format!("/{path}"), header)
 }
 
-pub(super) fn get(authority: &str, path: &str, header: Option<&str>) -> (u16, String) {
+pub(crate) fn get(authority: &str, path: &str, header: Option<&str>) -> (u16, String) {
     let mut stream = TcpStream::connect(authority).unwrap();
     let header = header.map_or_else(String::new, |header| format!("{header}\r\n"));
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{header}Connection: close\r\n\r\n").unwrap();
