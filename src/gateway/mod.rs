@@ -10,6 +10,7 @@ pub mod admin;
 mod body;
 mod built_in;
 mod connection;
+mod contained;
 pub mod cors;
 mod descriptors;
 pub mod drain;

@@ -3,16 +3,7 @@
 //! A panic ends the one request that it happens in: a bare 500, counted and logged. It is a fault of the gateway, which
 //! no contract has words for.
 
-use std::{
-    cell::RefCell,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    pin::pin,
-    rc::Rc,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{cell::RefCell, panic::resume_unwind, rc::Rc, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -27,6 +18,7 @@ use super::{
     body::Answer,
     built_in,
     connection::Connection,
+    contained::contained,
     head,
     metrics::WorkerMetrics,
     ownership::settle::{self, Doubts},
@@ -301,17 +293,6 @@ impl Stack {
         }
         Rc::clone(&current)
     }
-}
-
-/// What comes of `future`; `None` if it panics. Its parts are dropped by then, and nothing that outlives a request is
-/// left half-changed: what is shared between requests is cells that are set whole.
-async fn contained<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    let poll = poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
-    });
-    poll.await
 }
 
 /// What the gateway says of itself, to whoever asks.

@@ -25,7 +25,10 @@ mod sqlite;
 
 use std::{
     convert::Infallible,
+    fs,
     future::Future,
+    os::unix::fs::MetadataExt,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
@@ -83,6 +86,20 @@ impl Drop for Inner {
             let _ = thread.join();
         }
     }
+}
+
+/// What changes with everything that is written to the file of SQLite's at `path`: which file it is, and its log's inode,
+/// length and time. `None`: there is no file, or its times are those of a file system that counts in seconds.
+#[must_use]
+pub fn stamp_of_file(path: &Path) -> Option<[u64; 4]> {
+    let file = fs::metadata(path).ok()?;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    // Without a log nobody has written since the last one was closed.
+    let Ok(log) = fs::metadata(log) else { return Some([file.ino(), 0, 0, 0]) };
+    let time = u64::try_from(log.mtime()).ok()?.checked_mul(1_000_000_000)?;
+    let nanoseconds = u64::try_from(log.mtime_nsec()).ok().filter(|nanoseconds| *nanoseconds > 0)?;
+    Some([file.ino(), log.ino(), log.len(), time + nanoseconds])
 }
 
 /// How a store is doing.

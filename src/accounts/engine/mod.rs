@@ -16,6 +16,7 @@ mod profile;
 mod refresh;
 mod register;
 mod reset;
+mod settings;
 #[cfg(feature = "supabase")]
 mod supabase;
 mod tally;
@@ -24,29 +25,33 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use aws_lc_rs::rand::SecureRandom;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, Response};
 
-pub use self::tally::{Count, Tally};
+pub use self::known::{Stamp, StampNow};
 use self::{inputs::Inputs, known::Known};
+pub use self::{
+    settings::{LinkLives, RefreshSettings, Settings},
+    tally::{Count, Tally},
+};
 #[cfg(feature = "supabase")]
 use super::backend::supabase::Supabase;
 use super::{
     Uuid,
     command::{Command, FailureKind},
     failure::Failure,
-    mail::{Links, MailKind},
-    minter::{Claimed, Minter, TokenSettings},
+    mail::MailKind,
+    minter::{Claimed, Minter},
     model::{Aside, User},
     one_time,
     password::{Hasher, PasswordPolicy},
     plan::{Endpoint, Plan},
-    session::{Session, SessionLife, Token},
+    session::{Session, Token},
     store::AccountStore,
     throttle::{MailLimit, Throttle},
 };
 use crate::{
     authn::{
-        Authenticator, CurrentKey, Principal, SchemeMatch,
+        Authenticator, CurrentKey, Principal,
         revocation::{Revocation, StoreFuture, Target},
     },
     clock::{Clock, Timestamp},
@@ -73,6 +78,8 @@ pub struct Parts {
     pub wake_sender: Box<dyn Fn() + Send + Sync>,
     /// For names and tokens.
     pub random: Arc<dyn SecureRandom + Send + Sync>,
+    /// The store's stamp: as long as it is the same, what was read there is true.
+    pub stamp: StampNow,
     /// What time it is.
     pub clock: Clock,
 }
@@ -92,53 +99,6 @@ pub enum Backend {
 pub trait Revoke: Send + Sync {
     /// Revokes.
     fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()>;
-}
-
-/// How the commands are done.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Whose tokens are made, and how long they are good for.
-    pub tokens: TokenSettings,
-    /// How long sessions last.
-    pub session: SessionLife,
-    /// What refresh tokens are like.
-    pub refresh: RefreshSettings,
-    /// Whether a new address has to be confirmed before the first login.
-    pub confirm_email: bool,
-    /// What a new password has to be.
-    pub policy: PasswordPolicy,
-    /// Where the links of mails lead; without it no mail has a link.
-    pub links: Option<Links>,
-    /// How long the links of mails are good for.
-    pub lives: LinkLives,
-    /// How long a profile that was read is given again; zero where other processes change profiles too.
-    pub profile_life: Duration,
-    /// How the scheme `Bearer` is compared, and how long a token may be, in bytes.
-    pub bearer: (SchemeMatch, usize),
-    /// What a 401 asks for (RFC 9110 §11.6.1).
-    pub challenge: Option<HeaderValue>,
-}
-
-/// What refresh tokens are like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RefreshSettings {
-    /// They are JWTs; otherwise opaque.
-    pub jwt: bool,
-    /// Each is good once.
-    pub rotate: bool,
-    /// How long one that was used gives the same next one again.
-    pub reuse_interval: Duration,
-}
-
-/// How long the links of mails are good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LinkLives {
-    /// For a forgotten password.
-    pub reset: Duration,
-    /// For a first password.
-    pub invitation: Duration,
-    /// For an address.
-    pub confirmation: Duration,
 }
 
 /// The built-in endpoints of an API.
@@ -202,8 +162,8 @@ impl Accounts {
     /// The endpoints of `plan`.
     #[must_use]
     pub fn new(plan: Plan, settings: Settings, parts: Parts) -> Self {
-        let Parts { store, authenticator, revoke, backend, hasher, throttle, mail_limit, wake_sender, random, clock } =
-            parts;
+        let Parts { store, authenticator, revoke, backend, hasher, throttle, mail_limit, .. } = parts;
+        let Parts { wake_sender, random, stamp, clock, .. } = parts;
         let revocations = Arc::clone(authenticator.revocations());
         let key = match &backend {
             Backend::Embedded(key) => Some(Arc::clone(key)),
@@ -211,7 +171,7 @@ impl Accounts {
         };
         let minter = Minter { settings: settings.tokens.clone(), key, revocations, random };
         let tally = Tally::default();
-        let known = Known::new(settings.profile_life, clock.clone());
+        let known = Known::new(stamp);
         Self {
             plan,
             settings,

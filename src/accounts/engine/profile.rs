@@ -22,7 +22,7 @@ impl Accounts {
         }
         let look = self.known.look();
         let user = self.caller(call).await?;
-        self.known.put(subject, &user, look);
+        self.known.put(subject, &user, &look);
         Ok(Done::User(Box::new(user)))
     }
 
@@ -49,10 +49,7 @@ impl Accounts {
         }
         let confirm = is_new && !self.settings.confirm_email;
         let patch = UserPatch { email, confirm, disabled: None, attributes };
-        let updated = self.store.update_user(user.id, patch, aside, self.clock.now()).await;
-        // Whatever has become of it.
-        self.known.forget(&self.settings.tokens.subject(&user));
-        let updated = updated?;
+        let updated = self.store.update_user(user.id, patch, aside, self.clock.now()).await?;
         let updated = match updated {
             Update::Updated(user, _) => self.addressed(*user, call),
             Update::EmailTaken => return Err(Failure::new(FailureKind::Taken, "the address is another user's")),

@@ -109,9 +109,6 @@ impl Accounts {
         // In this order: whoever is interrupted in between can use the link again.
         let patch = UserPatch { confirm: true, ..UserPatch::default() };
         let confirmed = self.store.update_user(user, patch, Aside::event("confirmed", Some(call.address)), now).await?;
-        if let Update::Updated(user, _) = &confirmed {
-            self.known.forget(&self.settings.tokens.subject(user));
-        }
         self.store.consume_one_time(key, Aside::default(), now).await?;
         attempt.succeeded();
         match confirmed {

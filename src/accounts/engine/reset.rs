@@ -148,10 +148,7 @@ impl Accounts {
         if user.confirmed.is_none() {
             let patch = UserPatch { confirm: true, ..UserPatch::default() };
             let aside = Aside::event("confirmed", Some(call.address));
-            let updated = self.store.update_user(user.id, patch, aside, now).await;
-            // Whatever has become of it.
-            self.known.forget(&self.settings.tokens.subject(&user));
-            if let Update::Updated(confirmed, _) = updated? {
+            if let Update::Updated(confirmed, _) = self.store.update_user(user.id, patch, aside, now).await? {
                 user = *confirmed;
             }
         }

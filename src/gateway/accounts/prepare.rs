@@ -13,7 +13,7 @@ use super::super::Revoker;
 use crate::accounts::backend::supabase::Supabase;
 use crate::{
     accounts::{
-        engine::{Accounts, Backend, Parts, Settings},
+        engine::{Accounts, Backend, Parts, Settings, StampNow},
         mail::{MailFigures, MailMistake, Mailer, Sender},
         password::{Hasher, Unhashed},
         store::AccountStore,
@@ -23,15 +23,13 @@ use crate::{
     clock::Clock,
     config::{self, Config, Issuer},
     contract::Contract,
-    store::{Location, Store},
+    store::{Location, Store, stamp_of_file},
 };
 
 /// How often what is over is forgotten.
 const TIDYING: Duration = Duration::from_secs(60 * 60);
 /// How long the audit trail goes back.
 const EVENTS_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-/// How long a profile that was read is given again.
-const PROFILE_LIFE: Duration = Duration::from_secs(1);
 
 /// Endpoints that cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -113,11 +111,23 @@ impl Running {
             mail_limit: MailLimit::new(MailLimit::DEFAULT, given.clock.clone()),
             wake_sender: Box::new(move || waker.wake()),
             random: Arc::new(SystemRandom::new()),
+            stamp: stamps(config.store.as_ref()),
             clock: given.clock.clone(),
         };
         let settings = settings(config, accounts, issuer, given.contract);
         let accounts = Accounts::new(accounts.plan.clone(), settings, parts);
         Ok(Self { accounts, mail, only_logs, _sending: sending })
+    }
+}
+
+/// What tells that something was written to a file: its log has grown, or was begun anew. A server tells nothing.
+fn stamps(store: Option<&Location>) -> StampNow {
+    match store {
+        Some(Location::Sqlite(path)) => {
+            let path = path.clone();
+            Box::new(move || stamp_of_file(&path))
+        }
+        _ => Box::new(|| None),
     }
 }
 
@@ -164,8 +174,6 @@ fn settings(config: &Config, accounts: &config::Accounts, issuer: &Issuer, contr
         policy: accounts.policy,
         links: accounts.mail.links.clone(),
         lives: accounts.lives,
-        // A file has one gateway; a server may have several, whose clients may come to any of them.
-        profile_life: if matches!(config.store, Some(Location::Sqlite(_))) { PROFILE_LIFE } else { Duration::ZERO },
         bearer: (contract.scheme(), config.limits.token_bytes),
         challenge: contract.challenge().cloned(),
     }

@@ -46,7 +46,11 @@ fn bad(response: &Response, status: u16, message: &str, path: &str) {
 /// A 401 because of the token, with this challenge, at this time.
 #[track_caller]
 fn refused_at(at: &str, response: &Response, challenge: &str, message: &str, path: &str) {
-    let fields = [("content-type", "application/json"), ("www-authenticate", challenge)];
+    let mut fields = vec![("content-type", "application/json"), ("www-authenticate", challenge)];
+    // On the paths of the endpoints; tests/it/accounts/credentials sees to that.
+    if response.header("cache-control").is_some() {
+        fields.insert(0, ("cache-control", "no-store"));
+    }
     response.assert_is(message, 401, &fields, &body(at, 401, "Unauthorized", message, path));
 }
 

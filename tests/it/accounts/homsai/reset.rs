@@ -52,7 +52,7 @@ fn an_outbox_that_fails_does_so_for_every_address(kept: &Kept) {
     for email in [USER, "nobody@example.com", "nonsense"] {
         let answer = api.post(RESET, &json!({ "email": email }));
         let expected = body(NOW_TEXT, 503, "Service Unavailable", "Service temporarily unavailable", RESET);
-        let fields = [("content-type", "application/json"), ("retry-after", "1")];
+        let fields = [("cache-control", "no-store"), ("content-type", "application/json"), ("retry-after", "1")];
         answer.assert_is(email, 503, &fields, &expected);
     }
     kept.execute("ALTER TABLE elsewhere RENAME TO outbox");

@@ -32,7 +32,7 @@ fn an_access_token_says_what_supabases_says(kept: &Kept) {
     let expected = json!({
         "sub": session.user, "aud": "authenticated", "role": "authenticated", "email": EMAIL, "session_id": id,
         "user_metadata": {}, "app_metadata": { "provider": "email", "providers": ["email"] },
-        "iat": NOW, "exp": NOW + 3600,
+        "iss": "hungry-machines", "iat": NOW, "exp": NOW + 3600,
     });
     assert_eq!(claims, expected);
 }

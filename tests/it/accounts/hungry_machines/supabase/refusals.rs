@@ -105,7 +105,7 @@ fn too_many_of_anything_is_429_with_its_time(kept: &Kept) {
     let project = Project::start(kept);
     let body = json!({ "code": 429, "error_code": "over_request_rate_limit", "msg": "Request rate limit reached" });
     let expected = |response: &Response, after: &str| {
-        let fields = [("content-type", "application/json"), ("retry-after", after)];
+        let fields = [("cache-control", "no-store"), ("content-type", "application/json"), ("retry-after", after)];
         response.assert_is(after, 429, &fields, r#"{"detail":"Too Many Requests"}"#);
     };
     for (field, after) in [
