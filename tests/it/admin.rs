@@ -36,6 +36,7 @@ fn the_routes_are_shown() {
     let routes: Value = serde_json::from_slice(&gateway.admin().get("/routes").body).unwrap();
     let first = json!({
         "methods": "*", "path": "/**", "access": "token", "mode": "enforce", "permissions": [], "owner": null, "upstream": "default",
+        "built_in": false,
     });
     assert_eq!(routes[0], first);
     assert_eq!(routes.as_array().unwrap().len(), 3);

@@ -281,7 +281,7 @@ fn what_an_invitation_needs_is_said_before_anything_is_written() {
 
 #[test]
 fn what_cannot_be_meant_is_a_mistake_of_its_kind() {
-    let folder = folder("uptimehunt", "");
+    let folder = folder("uptimehunt", "password = { common = true }");
     assert_eq!(add(&folder, "alice@example.com", &[]).code, 0);
     let input = |arguments: &[&str], input: &str| folder.run_with_input(&[&["users"], arguments].concat(), input);
     for (arguments, password, told) in [
