@@ -23,12 +23,17 @@ pub(super) fn check(secret: &[u8]) -> Result<(), KeyError> {
     Ok(())
 }
 
+/// Whether it is a key, or one whose last byte is a line end, which whoever reads a secret's file takes away.
 fn is_der(bytes: &[u8]) -> bool {
+    let ends: [&[u8]; 3] = [b"", b"\n", b"\r\n"];
     // A SEQUENCE; one algorithm of each key type is enough.
     bytes.first() == Some(&0x30)
-        && [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa].into_iter().any(|algorithm| {
-            let key = PublicKey::from_der(algorithm, bytes);
-            matches!(key, Ok(_) | Err(KeyError::RsaSize { .. } | KeyError::RsaExponent))
+        && ends.into_iter().any(|end| {
+            let whole = Zeroizing::new([bytes, end].concat());
+            [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa].into_iter().any(|algorithm| {
+                let key = PublicKey::from_der(algorithm, &whole);
+                matches!(key, Ok(_) | Err(KeyError::RsaSize { .. } | KeyError::RsaExponent))
+            })
         })
 }
 

@@ -238,6 +238,20 @@ fn nothing_public_is_taken_as_a_secret() {
 }
 
 #[test]
+fn a_key_that_ends_like_a_line_is_a_key_in_a_file_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let der = (0..10_000).find_map(|_| {
+        let Signer::P256(pair) = Signer::p256() else { unreachable!() };
+        let der = aws_lc_rs::encoding::AsDer::as_der(aws_lc_rs::signature::KeyPair::public_key(&pair)).unwrap();
+        der.as_ref().ends_with(b"\n").then(|| der.as_ref().to_vec())
+    });
+    std::fs::write(folder.path().join("secret"), der.unwrap()).unwrap();
+    let text = "issuer.a = { secret = { file = 'secret', weak = true } }\n[[route]]\nmatch = '* /**'";
+    let mistakes = read(text, folder.path(), "127.0.0.1:9".parse().unwrap()).map(|_| "DER").unwrap_err();
+    assert!(mistakes.to_string().contains("public key"), "{mistakes}");
+}
+
+#[test]
 fn a_key_set_that_could_mean_two_things_or_holds_a_private_key_is_refused() {
     let (one, two) = (Signer::p256().jwk("k", "ES256"), Signer::p256().jwk("k", "ES256"));
     let mut private = one.clone();
