@@ -32,7 +32,8 @@ fn is_der(bytes: &[u8]) -> bool {
             let whole = Zeroizing::new([bytes, end].concat());
             [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa].into_iter().any(|algorithm| {
                 let key = PublicKey::from_der(algorithm, &whole);
-                matches!(key, Ok(_) | Err(KeyError::RsaSize { .. } | KeyError::RsaExponent))
+                let is_unfit = matches!(key, Err(KeyError::RsaSize { .. } | KeyError::RsaExponent));
+                key.is_ok() || is_unfit && end.is_empty()
             })
         })
 }
