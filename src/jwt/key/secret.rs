@@ -23,18 +23,20 @@ pub(super) fn check(secret: &[u8]) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// Whether it is a key, or one whose last byte is a line end, which whoever reads a secret's file takes away.
+/// Whether it is a key, or one whose last byte is a line end, which whoever reads a secret's file takes away. An RSA key
+/// ends with its exponent, which is odd, and so with no line end.
 fn is_der(bytes: &[u8]) -> bool {
-    let ends: [&[u8]; 3] = [b"", b"\n", b"\r\n"];
     // A SEQUENCE; one algorithm of each key type is enough.
-    bytes.first() == Some(&0x30)
-        && ends.into_iter().any(|end| {
+    if bytes.first() != Some(&0x30) {
+        return false;
+    }
+    let rsa = PublicKey::from_der(Algorithm::Rs256, bytes);
+    let ends: [&[u8]; 3] = [b"", b"\n", b"\r\n"];
+    matches!(rsa, Ok(_) | Err(KeyError::RsaSize { .. } | KeyError::RsaExponent))
+        || ends.into_iter().any(|end| {
             let whole = Zeroizing::new([bytes, end].concat());
-            [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa].into_iter().any(|algorithm| {
-                let key = PublicKey::from_der(algorithm, &whole);
-                let is_unfit = matches!(key, Err(KeyError::RsaSize { .. } | KeyError::RsaExponent));
-                key.is_ok() || is_unfit && end.is_empty()
-            })
+            let curves = [Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];
+            curves.into_iter().any(|algorithm| PublicKey::from_der(algorithm, &whole).is_ok())
         })
 }
 
