@@ -4,15 +4,16 @@
 //! 2. A method in capitals; never `TRACE` (RFC 9110 §9.3.8) or `CONNECT`.
 //! 3. Exactly one `Host` in HTTP/1.1, at most one in 1.0 (RFC 9112 §3.2); a host and perhaps a port, no userinfo.
 //! 4. An absolute-form target (RFC 9112 §3.2.2) and `:authority` (RFC 9113 §8.3.1) name that same host.
-//! 5. One `Content-Length` at most, and no transfer coding but `chunked` (RFC 9112 §6): what the next server could
-//!    read in another way is refused.
+//! 5. One `Content-Length`, or the transfer coding `chunked`, or neither ([`Length::of_request`], RFC 9112 §6): what the
+//!    next server could read in another way is refused.
 //!
 //! Whether the path is canonical is asked when the routes are.
 
-use http::{HeaderMap, Method, Request, Version, header};
+use http::{Method, Request, Version, header};
 
 use crate::{
     config::Limits,
+    http1::Length,
     rejection::{BadRequest, Rejection, TooLarge},
 };
 
@@ -29,7 +30,7 @@ pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Result<(), Reje
         return Err(Rejection::BadRequest(BadRequest::Method));
     }
     check_host(request).map_err(Rejection::BadRequest)?;
-    check_framing(headers).map_err(Rejection::BadRequest)
+    check_framing(request).map_err(Rejection::BadRequest)
 }
 
 /// Near enough what the head took on the line: each field with `: ` and its line's end.
@@ -99,20 +100,10 @@ fn is_port(text: &[u8]) -> bool {
     text.iter().all(u8::is_ascii_digit) && std::str::from_utf8(text).is_ok_and(|port| port.parse::<u16>().is_ok())
 }
 
-fn check_framing(headers: &HeaderMap) -> Result<(), BadRequest> {
-    let refuse = |what: &str| Err(BadRequest::Body(what.to_owned()));
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    if let Some(length) = lengths.next()
-        && (lengths.next().is_some() || length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit))
-    {
-        return refuse("its Content-Length is not one number");
-    }
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        (Some(_), _) => refuse("its Transfer-Encoding is not chunked alone"),
-    }
+/// HTTP/2 frames its bodies itself, and its `Content-Length` is compared with that.
+fn check_framing<B>(request: &Request<B>) -> Result<(), BadRequest> {
+    let version = if request.version() == Version::HTTP_10 { Version::HTTP_10 } else { Version::HTTP_11 };
+    Length::of_request(version, request.headers()).map(drop).map_err(|error| BadRequest::Body(error.to_string()))
 }
 
 #[cfg(test)]

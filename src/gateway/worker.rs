@@ -5,7 +5,8 @@
 //!    is in the metrics.
 //! 2. When the process has no file descriptors left, accepting pauses, longer each time, so that the worker doesn't
 //!    spin.
-//! 3. HTTP/1.1 and HTTP/2 with prior knowledge come in on the same port; the first bytes tell which it is.
+//! 3. HTTP/1.1 and HTTP/2 with prior knowledge come in on the same port; the first bytes tell which it is. The one is
+//!    served by [`http1`](super::http1), the other by hyper.
 
 use std::{
     future::Future,
@@ -17,11 +18,9 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use hyper::{rt::Executor, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::conn::auto,
-};
+use http::Request;
+use hyper::{rt::Executor, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -33,19 +32,21 @@ use super::{
     body::deliver,
     connection::{Connection, Watched, supervise},
     drain::{Phase, reached},
+    http1::{End, Http1},
     metrics::{Gauges, WorkerMetrics},
     snapshot::Snapshot,
     stack::Stack,
 };
-use crate::{config::Limits, proxy::Peer};
+use crate::{
+    config::Limits,
+    proxy::{Incoming, Peer},
+};
 
 /// The pauses of an acceptor that finds no file descriptor free: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// What hyper may read into one connection's buffer beyond the head that we allow, so that it is us who refuse.
+/// What hyper may read of a head of HTTP/2 beyond what we allow, in bytes, so that it is us who refuse.
 const HEAD_ROOM: usize = 32 * 1024;
-/// The same in header fields.
-const FIELD_ROOM: usize = 28;
 /// Requests at once on one connection of HTTP/2.
 const STREAMS: u32 = 128;
 /// How often a connection of HTTP/2 that has requests in flight is asked whether it is still there, and for how long.
@@ -108,7 +109,7 @@ impl Worker {
 struct Acceptor {
     stack: Rc<Stack>,
     limits: Limits,
-    server: Rc<auto::Builder<Streams>>,
+    server: Rc<http2::Builder<Streams>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     gauges: Arc<Gauges>,
     drain: watch::Receiver<bool>,
@@ -143,12 +144,16 @@ impl Acceptor {
         let _ = stream.set_nodelay(true);
         let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
         let connection = Connection::new(peer, Arc::clone(&self.gauges));
-        let io = TokioIo::new(Watched::new(stream, Rc::clone(&connection)));
-        let (stack, server, limits, drain) =
+        let (stack, server, limits, mut drain) =
             (Rc::clone(&self.stack), Rc::clone(&self.server), self.limits, self.drain.clone());
         tokio::task::spawn_local(async move {
-            let service = service_fn(|request| {
+            let http1 = Http1::new(stream, Rc::clone(&connection), Rc::clone(&stack), limits);
+            let End::Http2(stream, read) = http1.run(&mut drain).await else { return };
+            connection.speaks_http_2();
+            let io = TokioIo::new(Watched::new(read, stream, Rc::clone(&connection)));
+            let service = service_fn(|request: Request<hyper::body::Incoming>| {
                 let (stack, connection) = (Rc::clone(&stack), Rc::clone(&connection));
+                let request = request.map(Incoming::of_stream);
                 async move { Ok::<_, std::convert::Infallible>(stack.serve(request, &connection).await) }
             });
             supervise(server.serve_connection(io, service), Rc::clone(&connection), limits, drain).await;
@@ -163,18 +168,10 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn server(limits: &Limits) -> Rc<auto::Builder<Streams>> {
+fn server(limits: &Limits) -> Rc<http2::Builder<Streams>> {
     let head = limits.header_bytes.saturating_add(HEAD_ROOM);
-    let mut server = auto::Builder::new(Streams { stall_limit: limits.idle_timeout });
+    let mut server = http2::Builder::new(Streams { stall_limit: limits.idle_timeout });
     server
-        .http1()
-        .timer(TokioTimer::new())
-        // The connection is watched from outside.
-        .header_read_timeout(None)
-        .max_headers(limits.headers.saturating_add(FIELD_ROOM))
-        .max_buf_size(head.max(128 * 1024));
-    server
-        .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))

@@ -229,12 +229,26 @@ mod tests {
     #[test]
     fn what_is_no_chunk_is_an_error() {
         for bytes in [
-            "x\r\n", "\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", " 1\r\n", "1 \r\n", "1\nx\r\n", "1\rx\r\n", "1;a\rb\r\nx",
-            "1;\x00\r\n", "11111111111111111\r\n", "1\r\nxy\r\n", "1\r\nx\n0\r\n\r\n", "1\r\nx\r0\r\n",
+            "x\r\n",
+            "\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            "0x1\r\n",
+            " 1\r\n",
+            "1 \r\n",
+            "1\nx\r\n",
+            "1\rx\r\n",
+            "1;a\rb\r\nx",
+            "1;\x00\r\n",
+            "11111111111111111\r\n",
+            "1\r\nxy\r\n",
+            "1\r\nx\n0\r\n\r\n",
+            "1\r\nx\r0\r\n",
         ] {
             assert_eq!(read(Length::Chunked, &[bytes.as_bytes()]), Err(DecodeError::Chunk), "{bytes:?}");
         }
-        for bytes in ["0\r\nX\r\n\r\n", "0\r\nX : 1\r\n\r\n", "0\r\n X: 1\r\n\r\n", "0\r\nX: \x001\r\n\r\n", "0\r\n\n"] {
+        for bytes in ["0\r\nX\r\n\r\n", "0\r\nX : 1\r\n\r\n", "0\r\n X: 1\r\n\r\n", "0\r\nX: \x001\r\n\r\n", "0\r\n\n"]
+        {
             assert_eq!(read(Length::Chunked, &[bytes.as_bytes()]), Err(DecodeError::Trailer), "{bytes:?}");
         }
         let long = format!("1;{}", "a".repeat(LONGEST_LINE));

@@ -65,10 +65,12 @@ impl Head {
     /// # Errors
     /// As the module's rules say. A head that is not complete yet is looked at as far as it goes.
     pub fn request(&mut self, input: &mut BytesMut, limits: HeadLimits) -> Result<Option<Request<()>>, HeadError> {
-        if self.searched == 0 && input.starts_with(b"\r\n") {
-            input.advance(2);
+        match input.get(..input.len().min(2)) {
+            Some(b"\r\n") if self.searched == 0 => input.advance(2),
+            Some(b"\r") => return Ok(None),
+            _ => {}
         }
-        if input.first().is_some_and(|first| !first.is_ascii_alphanumeric() && !b"!#$%&'*+-.^_`|~\r".contains(first)) {
+        if input.first().is_some_and(|first| !first.is_ascii_alphanumeric() && !b"!#$%&'*+-.^_`|~".contains(first)) {
             return Err(HeadError::FirstLine);
         }
         let Some(head) = self.take(input, limits.bytes)? else { return Ok(None) };
@@ -212,7 +214,8 @@ fn version_of(text: &[u8]) -> Result<Version, HeadError> {
 
 /// What follows the version: a space, three digits, and perhaps a space and a reason (RFC 9112 §4), which nobody reads.
 fn status(text: &[u8]) -> Result<StatusCode, HeadError> {
-    let (code, reason) = text.strip_prefix(b" ").and_then(|text| text.split_at_checked(3)).ok_or(HeadError::FirstLine)?;
+    let (code, reason) =
+        text.strip_prefix(b" ").and_then(|text| text.split_at_checked(3)).ok_or(HeadError::FirstLine)?;
     let printable = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
     if !(reason.is_empty() || reason.starts_with(b" ")) || !reason.iter().all(printable) {
         return Err(HeadError::FirstLine);
@@ -316,8 +319,15 @@ mod tests {
             assert_eq!(response(text).unwrap().unwrap().status(), status, "{text:?}");
         }
         for text in [
-            "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/1.1  200 OK\r\n\r\n", "HTTP/1.1\r\n\r\n",
-            "HTTP/1.1 200 O\x00K\r\n\r\n", "HTTP/3.0 200 OK\r\n\r\n", "hello", "HTTP/1.1 099 x\r\n\r\n", "SSH-2.0-x\r\n",
+            "HTTP/1.1 20 OK\r\n\r\n",
+            "HTTP/1.1 2000\r\n\r\n",
+            "HTTP/1.1  200 OK\r\n\r\n",
+            "HTTP/1.1\r\n\r\n",
+            "HTTP/1.1 200 O\x00K\r\n\r\n",
+            "HTTP/3.0 200 OK\r\n\r\n",
+            "hello",
+            "HTTP/1.1 099 x\r\n\r\n",
+            "SSH-2.0-x\r\n",
         ] {
             assert!(response(text).is_err(), "{text:?}");
         }

@@ -58,7 +58,11 @@ impl Length {
             (Some(_), Some(_)) => Err(LengthError::Both),
             (Some(coding), None) => {
                 let alone = codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-                if alone && version == Version::HTTP_11 { Ok(Self::Chunked) } else { Err(LengthError::TransferEncoding) }
+                if alone && version == Version::HTTP_11 {
+                    Ok(Self::Chunked)
+                } else {
+                    Err(LengthError::TransferEncoding)
+                }
             }
         }
     }
