@@ -108,7 +108,14 @@ impl Writer {
         B: Body<Data = Bytes> + Unpin,
     {
         loop {
-            let gathered = self.gather(body, context)?;
+            let gathered = match self.gather(body, context) {
+                Ok(gathered) => gathered,
+                Err(error) => {
+                    // What came before it is sent as far as the socket takes it now.
+                    let _ = self.poll_flush(socket, context);
+                    return Poll::Ready(Err(error));
+                }
+            };
             ready!(self.poll_flush(socket, context)).map_err(SendError::Socket)?;
             if self.ended {
                 return Poll::Ready(Ok(()));

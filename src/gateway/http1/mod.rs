@@ -43,6 +43,12 @@ use crate::{
 /// What a client of HTTP/2 begins with (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// A head may have so many bytes beyond the limit before it is no request at all: until then it is the stack that refuses
+/// it, and knows its path.
+const HEAD_ROOM: usize = 32 * 1024;
+/// The same in header fields.
+const FIELD_ROOM: usize = 28;
+
 /// One client's connection, as long as it speaks HTTP/1.
 pub(super) struct Http1 {
     line: Rc<Line>,
@@ -130,7 +136,10 @@ impl Http1 {
 
     /// The next request's head. Whoever waits for it holds no buffer.
     async fn next(&mut self, head: &mut Head, first: bool, mut drained: Pin<&mut impl Future<Output = ()>>) -> Next {
-        let limits = HeadLimits { bytes: self.limits.header_bytes, fields: self.limits.headers };
+        let limits = HeadLimits {
+            bytes: self.limits.header_bytes.saturating_add(HEAD_ROOM),
+            fields: self.limits.headers.saturating_add(FIELD_ROOM),
+        };
         let mut lingering = None;
         let mut has_drained = false;
         poll_fn(|context| {
@@ -192,9 +201,15 @@ impl Http1 {
         let mut blocked: Option<(u64, Instant)> = None;
         let sent = poll_fn(|context| {
             let polled = self.line.with_socket(|socket| writer.poll_send(socket, &mut body, context));
-            if polled.is_ready() || !writer.is_blocked() {
-                blocked = None;
+            if polled.is_ready() {
                 return polled;
+            }
+            if self.line.poll_hung_up(context).is_ready() {
+                return Poll::Ready(Err(SendError::Socket(io::ErrorKind::ConnectionAborted.into())));
+            }
+            if !writer.is_blocked() {
+                blocked = None;
+                return Poll::Pending;
             }
             let since = match blocked {
                 Some((sent, since)) if sent == writer.total() => since,
