@@ -32,6 +32,7 @@ pub mod revoker;
 pub mod run;
 pub mod signing_keys;
 pub mod snapshot;
+mod spread;
 mod stack;
 mod worker;
 

@@ -5,13 +5,14 @@
 //!    is in the metrics.
 //! 2. When the process has no file descriptors left, accepting pauses, longer each time, so that the worker doesn't
 //!    spin.
-//! 3. HTTP/1.1 and HTTP/2 with prior knowledge come in on the same port; the first bytes tell which it is. The one is
+//! 3. A connection that another worker has more room for is handed on to it ([`spread`](super::spread)).
+//! 4. HTTP/1.1 and HTTP/2 with prior knowledge come in on the same port; the first bytes tell which it is. The one is
 //!    served by [`http1`](super::http1), the other by hyper.
 
 use std::{
     future::Future,
     io,
-    net::TcpListener as StdListener,
+    net::{SocketAddr, TcpListener as StdListener},
     rc::Rc,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -23,7 +24,7 @@ use hyper::{rt::Executor, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{mpsc::UnboundedReceiver, watch},
     task::LocalSet,
     time::sleep,
 };
@@ -35,6 +36,7 @@ use super::{
     http1::{End, Http1},
     metrics::{Gauges, WorkerMetrics},
     snapshot::Snapshot,
+    spread::{Accepted, Place, Spread},
     stack::Stack,
 };
 use crate::{
@@ -62,6 +64,9 @@ pub(super) struct Worker {
     pub(super) gauges: Arc<Gauges>,
     /// The ceiling of connections.
     pub(super) connections: usize,
+    /// The other workers, and what they hand on.
+    pub(super) spread: Spread,
+    pub(super) queue: UnboundedReceiver<Accepted>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) drain_deadline: Duration,
 }
@@ -78,21 +83,29 @@ impl Worker {
         let limits = Limits { connections: self.connections, ..self.snapshot.load().limits };
         let stack = Stack::new(Arc::clone(&self.snapshot), Arc::clone(&self.metrics), self.index);
         let (draining, drain) = watch::channel(false);
-        let acceptor =
-            Acceptor { stack, limits, server: server(&limits), snapshot: self.snapshot, gauges: self.gauges, drain };
-        let mut phase = self.phase;
+        let acceptor = Acceptor {
+            stack,
+            limits,
+            server: server(&limits),
+            snapshot: self.snapshot,
+            gauges: self.gauges,
+            spread: self.spread,
+            drain,
+        };
+        let (mut phase, mut queue) = (self.phase, self.queue);
 
         tokio::select! {
             never = acceptor.accept_all(&listener) => match never {},
+            () = acceptor.take_all(&mut queue) => {}
             () = reached(&mut phase, Phase::Draining) => {}
         }
         // Connections that the system has made already would be reset with the listener.
         // The socket itself is asked: the runtime may not have heard of them yet.
         while let Ok((stream, address)) = self.listener.accept() {
-            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
-                acceptor.spawn(stream, address);
-            }
+            acceptor.take(Accepted { stream, address, place: acceptor.spread.own() });
         }
+        queue.close();
+        acceptor.take_all(&mut queue).await;
         drop((listener, self.listener));
         let _ = draining.send(true);
         drop(acceptor);
@@ -112,6 +125,7 @@ struct Acceptor {
     server: Rc<http2::Builder<Streams>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     gauges: Arc<Gauges>,
+    spread: Spread,
     drain: watch::Receiver<bool>,
 }
 
@@ -122,7 +136,7 @@ impl Acceptor {
             match listener.accept().await {
                 Ok((stream, address)) => {
                     pause = FIRST_PAUSE;
-                    self.spawn(stream, address);
+                    self.spread(stream, address);
                 }
                 // The client is gone again: its own affair.
                 Err(error) if is_about_one_connection(&error) => {}
@@ -135,7 +149,33 @@ impl Acceptor {
         }
     }
 
-    fn spawn(&self, stream: TcpStream, address: std::net::SocketAddr) {
+    /// Serves a connection that was accepted here, or has the worker serve it that has the fewest.
+    fn spread(&self, stream: TcpStream, address: SocketAddr) {
+        let place = self.spread.place();
+        if self.spread.is_own(&place) {
+            return self.spawn(stream, address, place);
+        }
+        // A socket that this runtime can't let go of is broken.
+        let Ok(stream) = stream.into_std() else { return };
+        if let Err(back) = self.spread.hand_on(Accepted { stream, address, place }) {
+            self.take(Accepted { place: self.spread.own(), ..back });
+        }
+    }
+
+    /// Serves what other workers hand on, as long as they may.
+    async fn take_all(&self, queue: &mut UnboundedReceiver<Accepted>) {
+        while let Some(accepted) = queue.recv().await {
+            self.take(accepted);
+        }
+    }
+
+    fn take(&self, Accepted { stream, address, place }: Accepted) {
+        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+            self.spawn(stream, address, place);
+        }
+    }
+
+    fn spawn(&self, stream: TcpStream, address: SocketAddr, place: Place) {
         if self.gauges.connections.load(Ordering::Relaxed) >= self.limits.connections {
             self.gauges.connections_refused.fetch_add(1, Ordering::Relaxed);
             return;
@@ -147,6 +187,7 @@ impl Acceptor {
         let (stack, server, limits, mut drain) =
             (Rc::clone(&self.stack), Rc::clone(&self.server), self.limits, self.drain.clone());
         tokio::task::spawn_local(async move {
+            let _place = place;
             let http1 = Http1::new(stream, Rc::clone(&connection), Rc::clone(&stack), limits);
             let End::Http2(stream, read) = http1.run(&mut drain).await else { return };
             connection.speaks_http_2();
