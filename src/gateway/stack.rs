@@ -242,7 +242,7 @@ impl Stack {
     }
 
     /// The answer to a preflight, if the request is one and [`Cors`](super::Cors) is configured.
-    fn preflight<B>(&self, request: &Request<B>, snapshot: &Snapshot) -> Option<Response<()>> {
+    fn preflight(&self, request: &Request<Incoming>, snapshot: &Snapshot) -> Option<Response<()>> {
         let cors = snapshot.cors.as_deref()?;
         let preflight = cors.preflight(request)?;
         // A request with two meanings is refused like any other.
@@ -317,7 +317,7 @@ impl Stack {
 }
 
 /// What the gateway says of itself, to whoever asks.
-fn publish<B>(request: &Request<B>, snapshot: &Snapshot) -> Option<Response<Bytes>> {
+fn publish(request: &Request<Incoming>, snapshot: &Snapshot) -> Option<Response<Bytes>> {
     let response = snapshot.published.as_ref()?.answer(request)?;
     // A request with two meanings is refused like any other.
     head::check(request, &snapshot.limits).is_ok().then_some(response)
@@ -349,7 +349,7 @@ async fn forward_change(
 }
 
 /// Decides, and once more for each thing that is worth waiting for.
-async fn decide_waiting<B>(request: &Request<B>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
+async fn decide_waiting(request: &Request<Incoming>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
     let mut waited = Waited::default();
     loop {
         let mut decided = decide(request, snapshot, &waited);
@@ -362,7 +362,7 @@ async fn decide_waiting<B>(request: &Request<B>, snapshot: &Snapshot) -> Result<
 
 /// Head, route, token, policy: in this order. What fails behind the route is the caller's affair, not the request's, and
 /// can be overruled.
-fn decide<B>(request: &Request<B>, snapshot: &Snapshot, waited: &Waited) -> Result<Permit, Refusal> {
+fn decide(request: &Request<Incoming>, snapshot: &Snapshot, waited: &Waited) -> Result<Permit, Refusal> {
     head::check(request, &snapshot.limits)?;
     let (policy, method) = (&snapshot.policy, request.method());
     let found = policy.find(method, request.uri().path()).map_err(Rejection::from)?;

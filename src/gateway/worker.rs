@@ -194,7 +194,9 @@ impl Acceptor {
             let io = TokioIo::new(Watched::new(read, stream, Rc::clone(&connection)));
             let service = service_fn(|request: Request<hyper::body::Incoming>| {
                 let (stack, connection) = (Rc::clone(&stack), Rc::clone(&connection));
-                let request = request.map(Incoming::of_stream);
+                let (head, body) = request.into_parts();
+                let body = Incoming::of_stream(&head.headers, body);
+                let request = Request::from_parts(head, body);
                 async move { Ok::<_, std::convert::Infallible>(stack.serve(request, &connection).await) }
             });
             supervise(server.serve_connection(io, service), Rc::clone(&connection), limits, drain).await;

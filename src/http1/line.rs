@@ -100,6 +100,11 @@ impl Line {
         self.body.get().is_done()
     }
 
+    /// The next request's body can't be told from what follows it.
+    pub fn has_no_length(&self) {
+        self.broken.set(true);
+    }
+
     /// Whether the rest of the request's body can still be read: nothing in it was wrong, and its client does not wait for
     /// leave to send it.
     #[must_use]

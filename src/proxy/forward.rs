@@ -13,7 +13,8 @@
 
 use std::{rc::Rc, time::Duration};
 
-use http::{HeaderMap, Request, Response, Uri, Version, header, uri};
+use http::{Request, Response, Uri, Version, header, uri};
+use http_body::Body as _;
 
 use super::{
     Body, Incoming, ManagedHeaders, Peer, Upstreams,
@@ -57,18 +58,13 @@ pub async fn forward(
         .upstreams
         .get(permit.rule().upstream())
         .ok_or_else(|| Rejection::UpstreamUnreachable("the rule's upstream is not configured".to_owned()))?;
-    if content_length(request.headers()).is_some_and(|length| length > context.body_bytes) {
+    if request.body().size_hint().exact().is_some_and(|length| length > context.body_bytes) {
         upload::discard(request);
         return Err(Rejection::TooLarge(TooLarge::Body));
     }
     let progress = Progress::new();
     let request = prepare(&permit, request, context, upstream, &progress)?;
     send(request, upstream, &progress).await
-}
-
-/// hyper lets a request through only if all its `Content-Length` fields agree.
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn prepare(
@@ -79,7 +75,10 @@ fn prepare(
     progress: &Rc<Progress>,
 ) -> Result<Request<Upload>, Rejection> {
     let (mut parts, incoming) = request.into_parts();
-    if !parts.headers.contains_key(header::HOST)
+    // A request of HTTP/1.1 has one: that was checked.
+    let may_lack_host = parts.version != Version::HTTP_11;
+    if may_lack_host
+        && !parts.headers.contains_key(header::HOST)
         && let Some(authority) = parts.uri.authority()
         && let Ok(host) = header::HeaderValue::from_str(authority.as_str())
     {
@@ -89,7 +88,8 @@ fn prepare(
     let resigned = permit.principal().map(|principal| context.managed.resign(principal)).transpose()?.flatten();
     rewrite::request(&mut parts.headers, parts.version, context.peer, context.managed, identity);
     parts.headers.extend(resigned);
-    if !parts.headers.contains_key(header::HOST)
+    if may_lack_host
+        && !parts.headers.contains_key(header::HOST)
         && let Some(server) = upstream.settings().servers.first()
         && let Ok(host) = header::HeaderValue::from_str(server.as_str())
     {

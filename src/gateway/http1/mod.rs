@@ -172,16 +172,8 @@ impl Http1 {
 
     /// The answer to a request; `None` if its client has hung up.
     async fn answer(&mut self, request: Request<()>) -> Option<Response<Answer>> {
-        // What is wrong with the framing is refused by the stack, which looks at it too; nothing more is read then.
-        let length = Length::of_request(request.version(), request.headers()).unwrap_or(Length::Exactly(0));
-        let waits = request.version() == Version::HTTP_11
-            && request
-                .headers()
-                .get(header::EXPECT)
-                .is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        let body = self.line.body(length, waits);
-        let request =
-            request.map(|()| if length == Length::Exactly(0) { Incoming::Empty } else { Incoming::Http1(body) });
+        let body = Incoming::on_line(&self.line, &request);
+        let request = request.map(|()| body);
         let mut serving = pin!(self.stack.serve(request, &self.connection));
         poll_fn(|context| {
             if let Poll::Ready(response) = serving.as_mut().poll(context) {
@@ -196,7 +188,7 @@ impl Http1 {
         let (parts, mut body) = response.into_parts();
         let mut head = Vec::with_capacity(1024);
         head.extend_from_slice(self.line.take_rest_of_leave());
-        let (length, goes_on) = answer::head(&mut head, parts, &body, asked, || self.stack.date());
+        let (length, goes_on) = answer::head(&mut head, &parts, &body, asked, || self.stack.date());
         let mut writer = Writer::new(head, length);
         let mut blocked: Option<(u64, Instant)> = None;
         let sent = poll_fn(|context| {
