@@ -10,6 +10,7 @@
 //! configuration names (keys, secrets) are read here, so that a mistake in one is found before anything starts; nothing
 //! is created or written.
 
+mod access_log;
 #[cfg(feature = "accounts")]
 mod accounts;
 mod context;
@@ -55,6 +56,7 @@ use self::{
     reader::Reader,
 };
 pub use self::{
+    access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
     cors::{Cors, Origins},
     diagnostics::Diagnostics,
     document::Config,

@@ -4,11 +4,13 @@
 //! [`drain`]. What a request goes through stands in `stack.rs`, top to bottom. What may change while the gateway
 //! runs is one [`Snapshot`], swapped whole.
 
+mod access_log;
 #[cfg(feature = "accounts")]
 pub mod accounts;
 pub mod admin;
 mod body;
 mod built_in;
+mod client_address;
 mod connection;
 mod contained;
 pub mod cors;
@@ -31,6 +33,7 @@ pub mod run;
 pub mod signing_keys;
 pub mod snapshot;
 mod stack;
+mod waiting;
 mod worker;
 
 pub use cors::Cors;

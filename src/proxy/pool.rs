@@ -108,6 +108,11 @@ impl Lease {
         &mut self.connection.sender
     }
 
+    /// Where it leads.
+    pub(super) fn server(&self) -> &str {
+        self.pool.server.as_str()
+    }
+
     /// Puts the connection back, for the next request.
     pub(super) fn give_back(self) {
         let mut idle = self.pool.idle.borrow_mut();
