@@ -49,12 +49,6 @@ use crate::authz::Pattern;
 #[cfg(feature = "accounts")]
 pub use self::accounts::{Accounts, Backend, Mail};
 pub(crate) use self::values::duration_in;
-use self::{
-    context::{Context, read_file},
-    diagnostics::{Diagnostic, Place, Problems, Source},
-    node::Table,
-    reader::Reader,
-};
 pub use self::{
     access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
     cors::{Cors, Origins},
@@ -67,6 +61,12 @@ pub use self::{
     ownership::{OwnerSource, OwnershipSettings},
     settings::{Admin, Limits, Listen},
     upstream::{Server, Upstream},
+};
+use self::{
+    context::{Context, read_file},
+    diagnostics::{Diagnostic, Place, Problems, Source},
+    node::Table,
+    reader::Reader,
 };
 
 /// A route that built-in endpoints answer.

@@ -13,8 +13,8 @@ use std::{
 
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
-use super::snapshot::Snapshot;
 use crate::{
+    clock::Clock,
     proxy::Peer,
     rejection::{Reason, Rejection},
 };
@@ -111,8 +111,8 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    pub(super) fn new(worker: usize, snapshot: &Snapshot) -> Self {
-        Self { start: snapshot.clock.now().as_millis(), worker, count: Cell::new(0) }
+    pub(super) fn new(worker: usize, clock: &Clock) -> Self {
+        Self { start: clock.now().as_millis(), worker, count: Cell::new(0) }
     }
 
     fn next(&self) -> RequestId {

@@ -115,7 +115,7 @@ impl Stack {
         worker: usize,
     ) -> Rc<Self> {
         let current = Current::new(snapshot.load_full());
-        let ids = Ids::new(worker, &current.snapshot);
+        let ids = Ids::new(worker, &current.snapshot.clock);
         Rc::new(Self { snapshot, metrics, current: RefCell::new(current), ids, access_log: access_log.map(Rc::new) })
     }
 

@@ -28,11 +28,11 @@ use std::{
     time::Duration,
 };
 
+use self::{entry::Lane, writer::Writer};
 pub(super) use self::{
     entry::{Entry, Recorder},
     record::Outcome,
 };
-use self::{entry::Lane, writer::Writer};
 use super::metrics::Gauges;
 use crate::{clock::Clock, config};
 

@@ -172,7 +172,9 @@ impl Writer {
                 }
                 tracing::info!("the access log is opened anew");
             }
-            Err(error) => tracing::error!(%error, "the access log cannot be opened anew, and the old file is written on"),
+            Err(error) => {
+                tracing::error!(%error, "the access log cannot be opened anew, and the old file is written on")
+            }
         }
     }
 
@@ -200,4 +202,123 @@ fn open(target: &AccessLogTarget) -> io::Result<File> {
 
 fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        config::{AccessLog, AccessLogFormat},
+        gateway::access_log::record::{Record, Text},
+    };
+
+    fn writer(path: PathBuf, queue: usize) -> Writer {
+        let target = AccessLogTarget::File(path);
+        let settings = AccessLog { target, format: AccessLogFormat::Json, queue };
+        let (gauges, clock) = (Arc::default(), Clock::manual(Timestamp::from_secs(1)));
+        Writer::new(&settings, vec![Arc::new(Lane::new(queue))], gauges, clock, Arc::default()).unwrap()
+    }
+
+    /// Puts records with these paths into the queue.
+    fn fill(writer: &Writer, paths: impl IntoIterator<Item = String>) {
+        for path in paths {
+            let mut record = Box::new(Record::new());
+            record.texts.set(Text::Path, &path);
+            writer.lanes[0].filled.push(record).unwrap();
+        }
+    }
+
+    /// The paths of a file's lines.
+    fn paths(file: &Path) -> Vec<String> {
+        let text = fs::read_to_string(file).unwrap();
+        let path = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["path"].as_str().unwrap().to_owned();
+        text.lines().map(path).collect()
+    }
+
+    #[test]
+    fn a_file_is_written_on_and_only_its_owner_and_group_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        for number in 0..2 {
+            let writer = writer(path.clone(), 10);
+            fill(&writer, [format!("/{number}")]);
+            writer.run();
+        }
+        assert_eq!(paths(&path), ["/0", "/1"]);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o137, 0);
+    }
+
+    #[test]
+    fn more_than_fits_into_one_write_is_written_in_its_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let writer = writer(path.clone(), 5000);
+        let sent: Vec<String> = (0..5000).map(|number| format!("/{number}")).collect();
+        fill(&writer, sent.clone());
+        writer.run();
+        assert!(fs::metadata(&path).unwrap().len() > 5 * BATCH as u64);
+        assert_eq!(paths(&path), sent);
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_kept_and_what_is_left_at_the_end_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let mut writer = writer("/dev/full".into(), 10);
+        fill(&writer, ["/1".to_owned(), "/2".to_owned()]);
+        writer.write_all();
+        let kept = writer.unwritten.len();
+        assert!(kept > 0 && writer.failed.0.is_some());
+        fill(&writer, ["/3".to_owned()]);
+        writer.write_all();
+        assert_eq!((writer.unwritten.len(), writer.lanes[0].filled.len()), (kept, 1), "no more is taken meanwhile");
+        writer.lose_the_rest();
+        assert_eq!(writer.gauges.access_log_dropped.load(Ordering::Relaxed), 3);
+
+        writer.target = AccessLogTarget::File(path.clone());
+        writer.reopen();
+        writer.write_all();
+        assert_eq!(paths(&path), ["/1", "/2", "/3"]);
+    }
+
+    #[test]
+    fn the_rest_of_a_torn_line_goes_into_no_other_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let mut writer = writer(path.clone(), 10);
+        writer.unwritten.extend_from_slice(b"rest\"}\nwhole\n");
+        writer.torn = true;
+        fs::rename(&path, folder.path().join("old.log")).unwrap();
+        writer.reopen();
+        writer.write_all();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "whole\n");
+        assert!(!writer.torn);
+        assert_eq!(writer.gauges.access_log_dropped.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_anew_leaves_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let mut writer = writer(path.clone(), 10);
+        writer.target = AccessLogTarget::File(folder.path().join("nowhere/access.log"));
+        writer.reopen();
+        fill(&writer, ["/1".to_owned()]);
+        writer.write_all();
+        assert_eq!(paths(&path), ["/1"]);
+    }
+
+    #[test]
+    fn drops_are_told_of_once_a_minute_and_at_the_end() {
+        let mut writer = writer("/dev/null".into(), 10);
+        let drop_some = |writer: &Writer, count| writer.gauges.access_log_dropped.fetch_add(count, Ordering::Relaxed);
+        for (count, is_last, told) in [(0, false, 0), (3, false, 3), (2, false, 3), (0, true, 5)] {
+            drop_some(&writer, count);
+            writer.tell_of_drops(is_last);
+            assert_eq!(writer.told, told);
+        }
+    }
 }
