@@ -78,7 +78,7 @@ impl Recorder {
             Ok(()) => self.unseen.get() + 1,
             Err(mut record) => {
                 self.gauges.access_log_dropped.fetch_add(1, Ordering::Relaxed);
-                record.texts.clear();
+                record.texts.shrink();
                 let _ = self.lane.spare.push(record);
                 self.unseen.get() + 1
             }
@@ -114,6 +114,7 @@ impl Entry {
     ) -> Self {
         let Some(recorder) = recorder else { return Self(None) };
         let mut record = recorder.lane.spare.pop().unwrap_or_else(|| Box::new(Record::new()));
+        record.texts.clear();
         record.started = started;
         record.client = client();
         record.method.clone_from(request.method());

@@ -163,7 +163,14 @@ impl Texts {
     /// Ready for the next request.
     pub(super) fn clear(&mut self) {
         self.all.clear();
-        self.all.shrink_to(KEPT);
         self.places = Default::default();
+    }
+
+    /// Gives back what long texts have taken. Otherwise nothing is written, so that the next worker to fill the record still
+    /// has it in its core's cache.
+    pub(super) fn shrink(&mut self) {
+        if self.all.capacity() > KEPT {
+            *self = Self::default();
+        }
     }
 }

@@ -126,7 +126,7 @@ impl Writer {
             while let Some(mut record) = lane.filled.pop() {
                 let at = date.saturating_sub(now.saturating_duration_since(record.ended));
                 self.formatter.line(&record, at, &mut self.unwritten);
-                record.texts.clear();
+                record.texts.shrink();
                 // More than are kept ready are not needed.
                 let _ = lane.spare.push(record);
                 if self.unwritten.len() >= BATCH {
