@@ -54,6 +54,8 @@ pub(in crate::gateway) struct Recorder {
     lane: Arc<Lane>,
     gauges: Arc<Gauges>,
     unseen: Cell<usize>,
+    /// Whether a line has the `Referer`.
+    referers: bool,
     // The last field: when the writer is woken by its end, the lane has been given up.
     writer: Waking,
 }
@@ -68,8 +70,8 @@ impl Drop for Waking {
 }
 
 impl Recorder {
-    pub(super) const fn new(lane: Arc<Lane>, gauges: Arc<Gauges>, writer: Thread) -> Self {
-        Self { lane, gauges, unseen: Cell::new(0), writer: Waking(writer) }
+    pub(super) const fn new(lane: Arc<Lane>, gauges: Arc<Gauges>, referers: bool, writer: Thread) -> Self {
+        Self { lane, gauges, unseen: Cell::new(0), referers, writer: Waking(writer) }
     }
 
     /// Waits for nobody: where there is no room the record is dropped, and counted.
@@ -128,7 +130,9 @@ impl Entry {
             record.texts.set(Text::Id, id);
         }
         set_field(&mut record, Text::Agent, request, &USER_AGENT);
-        set_field(&mut record, Text::Referer, request, &REFERER);
+        if recorder.referers {
+            set_field(&mut record, Text::Referer, request, &REFERER);
+        }
         Self(Some(Open { record, recorder: Rc::clone(recorder), is_head: *request.method() == Method::HEAD }))
     }
 
@@ -240,13 +244,8 @@ impl Drop for Entry {
     }
 }
 
-/// Sets what a field of the request says, up to a query in it.
 fn set_field<B>(record: &mut Record, text: Text, request: &Request<B>, name: &HeaderName) {
-    let Some(value) = request.headers().get(name) else { return };
-    let value = match value.to_str() {
-        Ok(value) => value,
-        Err(_) => &String::from_utf8_lossy(value.as_bytes()),
-    };
-    let end = value.find(['?', '#']).filter(|_| text == Text::Referer);
-    record.texts.set(text, end.and_then(|end| value.get(..end)).unwrap_or(value));
+    if let Some(value) = request.headers().get(name) {
+        record.texts.set_bytes(text, value.as_bytes());
+    }
 }

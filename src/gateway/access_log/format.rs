@@ -5,12 +5,15 @@
 //! - Combined: the format of Apache's `%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"`, the time in UTC. What is not
 //!   printable ASCII, a quote or a backslash is `\xHH`, as nginx writes it, and so is a space in the user's name.
 
-use std::io::{self, Write};
+use std::{
+    fmt::{self, Write},
+    net::IpAddr,
+};
 
 use http::Version;
 
-use super::record::{Outcome, Record, Text};
-use crate::{clock::Timestamp, config::AccessLogFormat};
+use super::record::{BrokeOff, Outcome, Record, Text};
+use crate::{clock::Timestamp, config::AccessLogFormat, rejection::Reason};
 
 /// Writes lines. It remembers the last second's text: records come in the order of their end.
 #[derive(Debug)]
@@ -18,11 +21,13 @@ pub(super) struct Formatter {
     format: AccessLogFormat,
     second: Option<u64>,
     time: String,
+    /// The line that is being made.
+    line: String,
 }
 
 impl Formatter {
     pub(super) const fn new(format: AccessLogFormat) -> Self {
-        Self { format, second: None, time: String::new() }
+        Self { format, second: None, time: String::new(), line: String::new() }
     }
 
     /// Adds the line of a request that ended at `at`.
@@ -34,64 +39,84 @@ impl Formatter {
                 AccessLogFormat::Combined => common_time(at),
             };
         }
+        self.line.clear();
         // Writing into memory can't fail.
         let _ = match self.format {
-            AccessLogFormat::Json => self.json(record, at, out),
-            AccessLogFormat::Combined => self.combined(record, out),
+            AccessLogFormat::Json => json(record, &self.time, at, &mut self.line),
+            AccessLogFormat::Combined => combined(record, &self.time, &mut self.line),
         };
+        out.extend_from_slice(self.line.as_bytes());
     }
+}
 
-    fn json(&self, record: &Record, at: Timestamp, out: &mut Vec<u8>) -> io::Result<()> {
-        write!(out, "{{\"time\":\"{}.{:03}Z\",\"client\":\"{}\"", self.time, at.as_millis() % 1000, record.client)?;
-        member(out, "method", Some(record.method.as_str()))?;
-        let path = record.texts.get(Text::Path).unwrap_or_default();
-        member(out, "path", Some(path))?;
-        let micros = record.ended.saturating_duration_since(record.started).as_micros();
-        write!(out, ",\"version\":\"{}\",\"status\":{}", version(record.version), status(record))?;
-        write!(out, ",\"bytes\":{},\"duration_us\":{micros}", record.bytes)?;
-        write!(out, ",\"outcome\":\"{}\"", record.outcome.as_str())?;
-        if let Outcome::Refused(reason) = record.outcome {
-            write!(out, ",\"reason\":\"{reason}\"")?;
+fn json(record: &Record, time: &str, at: Timestamp, out: &mut String) -> fmt::Result {
+    push(out, &["{\"time\":\"", time]);
+    write!(out, ".{:03}Z\",\"client\":\"", at.as_millis() % 1000)?;
+    address(out, record.client)?;
+    out.push('"');
+    member(out, "method", Some(record.method.as_str()))?;
+    member(out, "path", Some(&record.texts.get(Text::Path).unwrap_or_default()))?;
+    let micros = record.ended.saturating_duration_since(record.started).as_micros();
+    let mut number = itoa::Buffer::new();
+    push(out, &[",\"version\":\"", version(record.version), "\",\"status\":", number.format(status(record))]);
+    push(out, &[",\"bytes\":", number.format(record.bytes)]);
+    push(out, &[",\"duration_us\":", number.format(u64::try_from(micros).unwrap_or(u64::MAX))]);
+    push(out, &[",\"outcome\":\"", record.outcome.as_str(), "\""]);
+    let reason = if let Outcome::Refused(reason) = record.outcome { Some(reason.as_str()) } else { None };
+    member(out, "reason", reason)?;
+    member(out, "would_refuse", record.would_refuse.map(Reason::as_str))?;
+    member(out, "broke_off", record.broke_off.map(BrokeOff::as_str))?;
+    for (name, text) in [
+        ("rule", Text::Rule),
+        ("issuer", Text::Issuer),
+        ("subject", Text::Subject),
+        ("upstream", Text::Upstream),
+        ("server", Text::Server),
+        ("request_id", Text::Id),
+        ("user_agent", Text::Agent),
+    ] {
+        match record.texts.get(text) {
+            Some(value) => member(out, name, Some(&value))?,
+            None if text == Text::Id => write!(out, ",\"request_id\":\"{}\"", record.id)?,
+            None => {}
         }
-        if let Some(reason) = record.would_refuse {
-            write!(out, ",\"would_refuse\":\"{reason}\"")?;
-        }
-        if let Some(side) = record.broke_off {
-            write!(out, ",\"broke_off\":\"{}\"", side.as_str())?;
-        }
-        for (name, text) in [
-            ("rule", Text::Rule),
-            ("issuer", Text::Issuer),
-            ("subject", Text::Subject),
-            ("upstream", Text::Upstream),
-            ("server", Text::Server),
-        ] {
-            member(out, name, record.texts.get(text))?;
-        }
-        match record.texts.get(Text::Id) {
-            Some(id) => member(out, "request_id", Some(id))?,
-            None => write!(out, ",\"request_id\":\"{}\"", record.id)?,
-        }
-        member(out, "user_agent", record.texts.get(Text::Agent))?;
-        out.extend_from_slice(b"}\n");
-        Ok(())
     }
+    out.push_str("}\n");
+    Ok(())
+}
 
-    fn combined(&self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
-        write!(out, "{} - ", record.client)?;
-        let texts = &record.texts;
-        plain(out, texts.get(Text::Subject), true)?;
-        write!(out, " [{}] \"", self.time)?;
-        plain(out, Some(record.method.as_str()), false)?;
-        out.push(b' ');
-        plain(out, texts.get(Text::Path), false)?;
-        write!(out, " {}\" {} {} \"", version(record.version), status(record), record.bytes)?;
-        plain(out, texts.get(Text::Referer), false)?;
-        out.extend_from_slice(b"\" \"");
-        plain(out, texts.get(Text::Agent), false)?;
-        out.extend_from_slice(b"\"\n");
-        Ok(())
+fn combined(record: &Record, time: &str, out: &mut String) -> fmt::Result {
+    let texts = &record.texts;
+    address(out, record.client)?;
+    out.push_str(" - ");
+    plain(out, texts.get(Text::Subject).as_deref(), true)?;
+    push(out, &[" [", time, "] \""]);
+    plain(out, Some(record.method.as_str()), false)?;
+    out.push(' ');
+    plain(out, texts.get(Text::Path).as_deref(), false)?;
+    let mut number = itoa::Buffer::new();
+    push(out, &[" ", version(record.version), "\" ", number.format(status(record))]);
+    push(out, &[" ", number.format(record.bytes), " \""]);
+    let referer = texts.get(Text::Referer);
+    // A query may hold secrets.
+    plain(out, referer.as_deref().and_then(|referer| referer.split(['?', '#']).next()), false)?;
+    out.push_str("\" \"");
+    plain(out, texts.get(Text::Agent).as_deref(), false)?;
+    out.push_str("\"\n");
+    Ok(())
+}
+
+fn push(out: &mut String, texts: &[&str]) {
+    texts.iter().for_each(|text| out.push_str(text));
+}
+
+fn address(out: &mut String, address: IpAddr) -> fmt::Result {
+    let IpAddr::V4(address) = address else { return write!(out, "{address}") };
+    let mut number = itoa::Buffer::new();
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        push(out, &[if at == 0 { "" } else { "." }, number.format(octet)]);
     }
+    Ok(())
 }
 
 /// A request that got no answer has nginx's number for that, which its readers know.
@@ -117,34 +142,45 @@ fn common_time(at: Timestamp) -> String {
 }
 
 /// `,"name":"value"`, if there is a value.
-fn member(out: &mut Vec<u8>, name: &str, value: Option<&str>) -> io::Result<()> {
+fn member(out: &mut String, name: &str, value: Option<&str>) -> fmt::Result {
     let Some(value) = value else { return Ok(()) };
-    write!(out, ",\"{name}\":\"")?;
-    if value.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\') {
-        out.extend_from_slice(value.as_bytes());
+    push(out, &[",\"", name, "\":\""]);
+    if is_plain(value) {
+        out.push_str(value);
     } else {
         for character in value.chars() {
             match character {
-                '"' | '\\' => write!(out, "\\{character}")?,
+                '"' | '\\' => push(out, &["\\", character.encode_utf8(&mut [0; 4])]),
                 '\u{2028}' | '\u{2029}' => write!(out, "\\u{:04x}", u32::from(character))?,
                 // All of them are below U+00A0.
                 control if control.is_control() => write!(out, "\\u{:04x}", u32::from(control))?,
-                character => write!(out, "{character}")?,
+                character => out.push(character),
             }
         }
     }
-    out.push(b'"');
+    out.push('"');
     Ok(())
 }
 
 /// A text of the Combined Log Format, `-` where there is none.
-fn plain(out: &mut Vec<u8>, value: Option<&str>, is_word: bool) -> io::Result<()> {
-    for byte in value.unwrap_or("-").bytes() {
+fn plain(out: &mut String, value: Option<&str>, is_word: bool) -> fmt::Result {
+    let value = value.filter(|value| !value.is_empty()).unwrap_or("-");
+    if is_plain(value) && !is_word {
+        out.push_str(value);
+        return Ok(());
+    }
+    for byte in value.bytes() {
         match byte {
             b'"' | b'\\' | 0..=0x1f | 0x7f.. => write!(out, "\\x{byte:02X}")?,
-            b' ' if is_word => out.extend_from_slice(b"\\x20"),
-            byte => out.push(byte),
+            b' ' if is_word => out.push_str("\\x20"),
+            byte => out.push(char::from(byte)),
         }
     }
     Ok(())
+}
+
+/// Whether nothing in it is escaped. All of it is looked at, which the compiler does many bytes at a time.
+fn is_plain(value: &str) -> bool {
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\');
+    value.bytes().fold(true, |plain, byte| plain & is_plain(byte))
 }

@@ -34,7 +34,10 @@ pub(super) use self::{
     record::Outcome,
 };
 use super::metrics::Gauges;
-use crate::{clock::Clock, config};
+use crate::{
+    clock::Clock,
+    config::{self, AccessLogFormat},
+};
 
 /// How long the gateway's end waits for the last lines: what they are written to may be stuck.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -82,7 +85,8 @@ impl AccessLog {
             drop(writing);
         })?;
         let writer = thread.thread().clone();
-        let recorder = |lane| Recorder::new(lane, Arc::clone(gauges), writer.clone());
+        let referers = settings.format == AccessLogFormat::Combined;
+        let recorder = |lane| Recorder::new(lane, Arc::clone(gauges), referers, writer.clone());
         let recorders = lanes.into_iter().map(recorder).collect();
         Ok((Self { reopener: Reopener { asked, writer }, written }, recorders))
     }

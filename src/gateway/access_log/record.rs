@@ -3,7 +3,10 @@
 //! Records go round: a worker fills one, the writer reads it and gives it back. So filling one allocates nothing once
 //! the texts have had their length before.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use http::{Method, Version};
 use tokio::time::Instant;
@@ -14,7 +17,7 @@ use crate::{gateway::request_log::RequestId, rejection::Reason};
 const LONGEST: usize = 256;
 const LONGEST_PATH: usize = 2048;
 /// Stands where a text was cut.
-const CUT: char = '…';
+const CUT: &str = "…";
 /// What a record keeps for the texts of the next request, in bytes.
 const KEPT: usize = 1024;
 
@@ -126,34 +129,42 @@ pub(super) enum Text {
     Id,
     /// `User-Agent`.
     Agent,
-    /// `Referer`, without its query.
+    /// `Referer`, with its query.
     Referer,
 }
 
-/// All texts of a record, one behind the other.
+/// All texts of a record, one behind the other, as they came: the writer looks at their characters.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    all: String,
+    all: Vec<u8>,
     /// Where each begins and ends.
     places: [(usize, usize); 9],
 }
 
 impl Texts {
-    /// `None`: there is none, or it is empty.
-    pub(super) fn get(&self, text: Text) -> Option<&str> {
+    /// `None`: there is none, or it is empty. What is not UTF-8 is replaced.
+    pub(super) fn get(&self, text: Text) -> Option<Cow<'_, str>> {
         let (start, end) = self.places.get(text as usize).copied()?;
-        self.all.get(start..end).filter(|text| !text.is_empty())
+        self.all.get(start..end).filter(|text| !text.is_empty()).map(String::from_utf8_lossy)
     }
 
     /// Sets one, or as much of it as is kept.
     pub(super) fn set(&mut self, text: Text, value: &str) {
-        let longest = if text == Text::Path { LONGEST_PATH } else { LONGEST };
+        let longest = longest(text);
+        let kept = if value.len() <= longest { value.len() } else { value.floor_char_boundary(longest) };
+        self.keep(text, value.as_bytes(), kept);
+    }
+
+    /// The same of what may be anything.
+    pub(super) fn set_bytes(&mut self, text: Text, value: &[u8]) {
+        self.keep(text, value, value.len().min(longest(text)));
+    }
+
+    fn keep(&mut self, text: Text, value: &[u8], kept: usize) {
         let start = self.all.len();
-        if value.len() <= longest {
-            self.all.push_str(value);
-        } else {
-            self.all.push_str(value.get(..value.floor_char_boundary(longest)).unwrap_or_default());
-            self.all.push(CUT);
+        self.all.extend_from_slice(value.get(..kept).unwrap_or_default());
+        if kept < value.len() {
+            self.all.extend_from_slice(CUT.as_bytes());
         }
         if let Some(place) = self.places.get_mut(text as usize) {
             *place = (start, self.all.len());
@@ -172,5 +183,12 @@ impl Texts {
         if self.all.capacity() > KEPT {
             *self = Self::default();
         }
+    }
+}
+
+const fn longest(text: Text) -> usize {
+    match text {
+        Text::Path => LONGEST_PATH,
+        _ => LONGEST,
     }
 }
