@@ -130,8 +130,16 @@ pub(super) struct RequestId {
     count: u64,
 }
 
+impl RequestId {
+    /// What is written of it, in hexadecimal digits and joined by `-`.
+    pub(super) fn parts(self) -> [u64; 3] {
+        [self.start, self.worker as u64, self.count]
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:x}-{:x}-{:x}", self.start, self.worker, self.count)
+        let [start, worker, count] = self.parts();
+        write!(formatter, "{start:x}-{worker:x}-{count:x}")
     }
 }

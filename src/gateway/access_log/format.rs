@@ -13,7 +13,7 @@ use std::{
 use http::Version;
 
 use super::record::{BrokeOff, Outcome, Record, Text};
-use crate::{clock::Timestamp, config::AccessLogFormat, rejection::Reason};
+use crate::{clock::Timestamp, config::AccessLogFormat, gateway::request_log::RequestId, rejection::Reason};
 
 /// Writes lines. It remembers the last second's text: records come in the order of their end.
 #[derive(Debug)]
@@ -50,14 +50,21 @@ impl Formatter {
 }
 
 fn json(record: &Record, time: &str, at: Timestamp, out: &mut String) -> fmt::Result {
-    push(out, &["{\"time\":\"", time]);
-    write!(out, ".{:03}Z\",\"client\":\"", at.as_millis() % 1000)?;
+    let mut number = itoa::Buffer::new();
+    let millis = at.as_millis() % 1000;
+    let zeros = if millis < 10 {
+        "00"
+    } else if millis < 100 {
+        "0"
+    } else {
+        ""
+    };
+    push(out, &["{\"time\":\"", time, ".", zeros, number.format(millis), "Z\",\"client\":\""]);
     address(out, record.client)?;
     out.push('"');
     member(out, "method", Some(record.method.as_str()))?;
     member(out, "path", Some(&record.texts.get(Text::Path).unwrap_or_default()))?;
     let micros = record.ended.saturating_duration_since(record.started).as_micros();
-    let mut number = itoa::Buffer::new();
     push(out, &[",\"version\":\"", version(record.version), "\",\"status\":", number.format(status(record))]);
     push(out, &[",\"bytes\":", number.format(record.bytes)]);
     push(out, &[",\"duration_us\":", number.format(u64::try_from(micros).unwrap_or(u64::MAX))]);
@@ -77,7 +84,7 @@ fn json(record: &Record, time: &str, at: Timestamp, out: &mut String) -> fmt::Re
     ] {
         match record.texts.get(text) {
             Some(value) => member(out, name, Some(&value))?,
-            None if text == Text::Id => write!(out, ",\"request_id\":\"{}\"", record.id)?,
+            None if text == Text::Id => own_id(out, record.id),
             None => {}
         }
     }
@@ -108,6 +115,20 @@ fn combined(record: &Record, time: &str, out: &mut String) -> fmt::Result {
 
 fn push(out: &mut String, texts: &[&str]) {
     texts.iter().for_each(|text| out.push_str(text));
+}
+
+/// Its member. What is written for every request is worth some lines: `write!` takes four times as long.
+fn own_id(out: &mut String, id: RequestId) {
+    out.push_str(",\"request_id\":\"");
+    for (at, part) in id.parts().into_iter().enumerate() {
+        if at > 0 {
+            out.push('-');
+        }
+        let digits = (u64::BITS - part.leading_zeros()).div_ceil(4).max(1);
+        let digit = |place: u32| char::from_digit(u32::try_from(part >> (4 * place) & 0xf).unwrap_or(0), 16);
+        out.extend((0..digits).rev().filter_map(digit));
+    }
+    out.push('"');
 }
 
 fn address(out: &mut String, address: IpAddr) -> fmt::Result {

@@ -239,6 +239,7 @@ fn a_record_that_is_used_again_says_nothing_of_the_request_before() {
     entry.would_refuse(Reason::NoRoute);
     drop(entry);
     let mut record = lane.filled.pop().unwrap();
+    assert_eq!(json_line(&record)["request_id"], record.id.to_string());
     assert_eq!(record.texts.get(Text::Path).as_deref(), Some("/secret"), "no query");
     let combined = line(AccessLogFormat::Combined, &record);
     assert!(combined.ends_with("\"https://example.com/a\" \"x?y\"\n"), "no query: {combined}");
