@@ -13,8 +13,7 @@ use bearergate::config::{AccessLog, AccessLogFormat, AccessLogTarget, Limits};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, Gateway, Setup, Upstream,
-    client::PATIENCE,
+    Gateway, Setup, Upstream,
     deployment::deploy,
     http_2::{Answer, RawHttp2},
     token_with,
