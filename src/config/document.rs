@@ -5,6 +5,7 @@ use std::path::PathBuf;
 #[cfg(feature = "accounts")]
 use super::Accounts;
 use super::{
+    access_log::AccessLog,
     context::Context,
     cors::Cors,
     diagnostics::Diagnostic,
@@ -59,6 +60,8 @@ pub struct Config {
     pub identity_headers: IdentityHeaders,
     /// What pages of other origins may do; `None`: that is the upstream's affair.
     pub cors: Option<Cors>,
+    /// Where a line for each request is written; `None`: nowhere.
+    pub access_log: Option<AccessLog>,
     /// How refusals are worded.
     pub dialect: Dialect,
     /// The built-in endpoints, if they are switched on.
@@ -97,6 +100,7 @@ impl Config {
         let store = store::read(&mut reader, "store");
         let accounts_entry = reader.entry("accounts");
         let cors = reader.table("cors").and_then(Cors::read);
+        let access_log = reader.table("access_log").and_then(AccessLog::read);
         let listen = Listen::read(reader.table("listen"));
         let limits = Limits::read(reader.table("limits"));
         let admin = Admin::read(reader.table("admin"));
@@ -143,6 +147,7 @@ impl Config {
             ownerships,
             identity_headers,
             cors,
+            access_log,
             dialect: dialect?,
             #[cfg(feature = "accounts")]
             accounts,

@@ -10,6 +10,7 @@
 //! configuration names (keys, secrets) are read here, so that a mistake in one is found before anything starts; nothing
 //! is created or written.
 
+mod access_log;
 #[cfg(feature = "accounts")]
 mod accounts;
 mod context;
@@ -48,13 +49,8 @@ use crate::authz::Pattern;
 #[cfg(feature = "accounts")]
 pub use self::accounts::{Accounts, Backend, Mail};
 pub(crate) use self::values::duration_in;
-use self::{
-    context::{Context, read_file},
-    diagnostics::{Diagnostic, Place, Problems, Source},
-    node::Table,
-    reader::Reader,
-};
 pub use self::{
+    access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
     cors::{Cors, Origins},
     diagnostics::Diagnostics,
     document::Config,
@@ -65,6 +61,12 @@ pub use self::{
     ownership::{OwnerSource, OwnershipSettings},
     settings::{Admin, Limits, Listen},
     upstream::{Server, Upstream},
+};
+use self::{
+    context::{Context, read_file},
+    diagnostics::{Diagnostic, Place, Problems, Source},
+    node::Table,
+    reader::Reader,
 };
 
 /// A route that built-in endpoints answer.

@@ -1,5 +1,6 @@
 //! The configuration from outside: a text goes in, typed values or the rendered mistakes come out.
 
+mod access_log;
 mod cors;
 mod document;
 mod identity;

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::InFlight;
+use super::{access_log::Entry, connection::InFlight};
 use crate::proxy::{Body, BodyError};
 
 tokio::task_local! {
@@ -60,13 +60,15 @@ pub(super) struct Answer {
     body: Body,
     /// That of the stream; `None` with HTTP/1, where the socket tells enough.
     delivery: Option<Rc<Delivery>>,
+    /// Its request's line in the access log, written when this is dropped.
+    entry: Entry,
     /// Given up when the body has been sent, or will never be.
     _in_flight: InFlight,
 }
 
 impl Answer {
-    pub(super) fn new(body: Body, in_flight: InFlight) -> Self {
-        let answer = Self { body, delivery: DELIVERY.try_with(Rc::clone).ok(), _in_flight: in_flight };
+    pub(super) fn new(body: Body, in_flight: InFlight, entry: Entry) -> Self {
+        let answer = Self { body, delivery: DELIVERY.try_with(Rc::clone).ok(), entry, _in_flight: in_flight };
         answer.offer(true);
         answer
     }
@@ -75,6 +77,12 @@ impl Answer {
         if let Some(delivery) = &self.delivery {
             delivery.offered_since.set(offered.then(Instant::now));
         }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.entry.ended(!http_body::Body::is_end_stream(&self.body));
     }
 }
 
@@ -88,6 +96,7 @@ impl http_body::Body for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = http_body::Body::poll_frame(Pin::new(&mut self.body), context);
         self.offer(polled.is_ready());
+        self.entry.polled(&polled);
         polled
     }
 

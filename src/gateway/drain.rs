@@ -30,19 +30,28 @@ pub(super) async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Ends nothing: the access log is opened anew.
+    reopen: Signal,
 }
 
 impl Signals {
     /// From here on they no longer end the process by themselves.
     pub(super) fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reopen: signal(SignalKind::user_defined1())?,
+        })
     }
 
-    /// The name of the next one.
-    pub(super) async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+    /// The name of the next one that ends the gateway. What reopens is called for each SIGUSR1 until then.
+    pub(super) async fn next(&mut self, reopen: impl Fn()) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.reopen.recv() => reopen(),
+            }
         }
     }
 }

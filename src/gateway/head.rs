@@ -36,6 +36,15 @@ pub(super) fn check(request: &Request<Incoming>, limits: &Limits) -> Result<(), 
     }
 }
 
+/// Stands for a head that could not be read. `-` is no method that anybody uses.
+pub(super) fn unreadable() -> Request<()> {
+    let mut request = Request::new(());
+    if let Ok(method) = Method::from_bytes(b"-") {
+        *request.method_mut() = method;
+    }
+    request
+}
+
 /// Near enough what the head took on the line: each field with `: ` and its line's end.
 fn bytes<B>(request: &Request<B>) -> usize {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());

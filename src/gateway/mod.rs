@@ -4,11 +4,13 @@
 //! [`drain`]. What a request goes through stands in `stack.rs`, top to bottom. What may change while the gateway
 //! runs is one [`Snapshot`], swapped whole.
 
+mod access_log;
 #[cfg(feature = "accounts")]
 pub mod accounts;
 pub mod admin;
 mod body;
 mod built_in;
+mod client_address;
 mod connection;
 mod contained;
 pub mod cors;
@@ -34,6 +36,7 @@ pub mod signing_keys;
 pub mod snapshot;
 mod spread;
 mod stack;
+mod waiting;
 mod worker;
 
 pub use cors::Cors;

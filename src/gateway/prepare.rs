@@ -127,6 +127,7 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         workers: config.listen.workers,
         admin: config.admin.as_ref().map(|admin| admin.address),
         drain_deadline: Settings::DRAIN_DEADLINE,
+        access_log: config.access_log.clone(),
     };
     Ok(Prepared { settings, snapshot, echo })
 }

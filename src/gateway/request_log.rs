@@ -6,12 +6,15 @@
 //! The id is the gateway's own: a client's could be anything, and the same for many requests. Only what a trusted proxy
 //! sends as `X-Request-Id` is taken over, if it is 1 to 128 letters, digits and `-_.:/+=@~`.
 
-use std::cell::{Cell, OnceCell};
+use std::{
+    cell::{Cell, OnceCell},
+    fmt,
+};
 
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
-use super::snapshot::Snapshot;
 use crate::{
+    clock::Clock,
     proxy::Peer,
     rejection::{Reason, Rejection},
 };
@@ -20,9 +23,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 128;
 
 /// What has to be known of a request when it is gone.
-pub(super) struct RequestLog<'a> {
-    ids: &'a Ids,
+pub(super) struct RequestLog {
     given: Option<HeaderValue>,
+    own: RequestId,
     id: OnceCell<String>,
     method: Method,
     target: Uri,
@@ -36,11 +39,12 @@ pub(super) struct Known<'a> {
     pub(super) issuer: Option<&'a str>,
 }
 
-impl<'a> RequestLog<'a> {
-    pub(super) fn new<B>(request: &Request<B>, peer: &Peer, ids: &'a Ids) -> Self {
+impl RequestLog {
+    pub(super) fn new<B>(request: &Request<B>, peer: &Peer, ids: &Ids) -> Self {
         let given = if peer.is_trusted() { request.headers().get(REQUEST_ID) } else { None };
         let given = given.filter(|given| is_id(given)).cloned();
-        Self { ids, given, id: OnceCell::new(), method: request.method().clone(), target: request.uri().clone() }
+        let own = ids.next();
+        Self { given, own, id: OnceCell::new(), method: request.method().clone(), target: request.uri().clone() }
     }
 
     pub(super) const fn method(&self) -> &Method {
@@ -53,8 +57,17 @@ impl<'a> RequestLog<'a> {
 
     /// The same whenever it is asked for.
     pub(super) fn id(&self) -> &str {
-        let given = || self.given.as_ref().and_then(|given| given.to_str().ok()).map(str::to_owned);
-        self.id.get_or_init(|| given().unwrap_or_else(|| self.ids.next()))
+        self.id.get_or_init(|| self.given_id().map_or_else(|| self.own.to_string(), str::to_owned))
+    }
+
+    /// A trusted proxy's.
+    pub(super) fn given_id(&self) -> Option<&str> {
+        self.given.as_ref().and_then(|given| given.to_str().ok())
+    }
+
+    /// The gateway's own, which counts where none was given.
+    pub(super) const fn own_id(&self) -> RequestId {
+        self.own
     }
 
     pub(super) fn refused(&self, rejection: &Rejection, known: Known<'_>) {
@@ -98,13 +111,35 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    pub(super) fn new(worker: usize, snapshot: &Snapshot) -> Self {
-        Self { start: snapshot.clock.now().as_millis(), worker, count: Cell::new(0) }
+    pub(super) fn new(worker: usize, clock: &Clock) -> Self {
+        Self { start: clock.now().as_millis(), worker, count: Cell::new(0) }
     }
 
-    fn next(&self) -> String {
+    fn next(&self) -> RequestId {
         let count = self.count.get().wrapping_add(1);
         self.count.set(count);
-        format!("{:x}-{:x}-{count:x}", self.start, self.worker)
+        RequestId { start: self.start, worker: self.worker, count }
+    }
+}
+
+/// A name for a request, written out only where somebody wants to read it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RequestId {
+    start: u64,
+    worker: usize,
+    count: u64,
+}
+
+impl RequestId {
+    /// What is written of it, in hexadecimal digits and joined by `-`.
+    pub(super) fn parts(self) -> [u64; 3] {
+        [self.start, self.worker as u64, self.count]
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [start, worker, count] = self.parts();
+        write!(formatter, "{start:x}-{worker:x}-{count:x}")
     }
 }

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::{
+    access_log::AccessLog,
     admin, descriptors,
     drain::{Phase, Signals},
     listener,
@@ -20,9 +21,10 @@ use super::{
     spread,
     worker::Worker,
 };
+use crate::config;
 
 /// What is fixed while the gateway runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Where requests come in. Port 0: the system chooses.
     pub address: SocketAddr,
@@ -32,6 +34,8 @@ pub struct Settings {
     pub admin: Option<SocketAddr>,
     /// How long requests that are under way may take to finish at the end.
     pub drain_deadline: Duration,
+    /// Where a line for each request is written, if anywhere.
+    pub access_log: Option<config::AccessLog>,
 }
 
 impl Settings {
@@ -51,6 +55,9 @@ pub enum RunError {
         /// Why.
         error: io::Error,
     },
+    /// The access log can't be opened.
+    #[error("cannot open the access log: {0}")]
+    AccessLog(io::Error),
     /// A thread, a runtime or a signal handler can't be had.
     #[error("cannot start: {0}")]
     Start(io::Error),
@@ -67,6 +74,7 @@ pub struct Running {
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<io::Result<()>>>,
     admin: Option<JoinHandle<io::Result<()>>>,
+    access_log: Option<AccessLog>,
 }
 
 impl Running {
@@ -92,6 +100,13 @@ impl Running {
         self.advance(Phase::Stopped);
     }
 
+    /// Opens the access log's file anew, if there is one: somebody has moved it away.
+    pub fn reopen_access_log(&self) {
+        if let Some(access_log) = &self.access_log {
+            access_log.reopener().reopen();
+        }
+    }
+
     fn advance(&self, to: Phase) {
         self.phase.send_if_modified(|phase| {
             let forward = *phase < to;
@@ -112,6 +127,9 @@ impl Running {
                 self.phase.send_replace(Phase::Stopped);
                 outcome = Err(RunError::Worker(error));
             }
+        }
+        if let Some(access_log) = &self.access_log {
+            access_log.finish();
         }
         self.stop();
         if let Some(admin) = self.admin.take()
@@ -155,9 +173,17 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
     let connections = descriptors::ceiling(snapshot.load().limits.connections, count);
     let gauges = Arc::new(Gauges::default());
     let metrics: Vec<_> = listeners.iter().map(|_| Arc::new(WorkerMetrics::default())).collect();
+    let (access_log, recorders) = match &settings.access_log {
+        Some(wanted) => AccessLog::start(wanted, count, &gauges, &snapshot.load().clock)
+            .map(|(access_log, recorders)| (Some(access_log), recorders))
+            .map_err(RunError::AccessLog)?,
+        None => (None, Vec::new()),
+    };
+    let mut recorders = recorders.into_iter();
     let (phase, seen) = watch::channel(Phase::Serving);
     // From here on a failure drops `running`, which stops the threads that were started.
-    let mut running = Running { address, admin_address, phase, workers: Vec::with_capacity(count), admin: None };
+    let workers = Vec::with_capacity(count);
+    let mut running = Running { address, admin_address, phase, workers, admin: None, access_log };
     for (index, ((listener, metrics), (spread, queue))) in
         listeners.into_iter().zip(&metrics).zip(spread::spreads(count)).enumerate()
     {
@@ -167,6 +193,7 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
             snapshot: Arc::clone(&snapshot),
             metrics: Arc::clone(metrics),
             gauges: Arc::clone(&gauges),
+            access_log: recorders.next(),
             connections,
             spread,
             queue,
@@ -203,6 +230,12 @@ pub fn run(
     let running = start(settings, snapshot)?;
     started(&running);
     let phase = running.phase.clone();
+    let reopener = running.access_log.as_ref().map(|access_log| access_log.reopener().clone());
+    let reopen = || {
+        if let Some(reopener) = &reopener {
+            reopener.reopen();
+        }
+    };
     let (ended, mut end) = tokio::sync::oneshot::channel();
     let waiter = spawn("drain".to_owned(), move || {
         let outcome = running.wait();
@@ -214,7 +247,7 @@ pub fn run(
         for next in [Phase::Draining, Phase::Stopped] {
             tokio::select! {
                 outcome = &mut end => return outcome,
-                name = signals.next() => {
+                name = signals.next(reopen) => {
                     tracing::info!(signal = name, "{}", if next == Phase::Draining { "draining" } else { "stopping" });
                     phase.send_replace(next);
                 }

@@ -14,8 +14,10 @@ use http::{
 use tokio::{task::spawn_local, time::Instant};
 
 use super::{
+    access_log::{Entry, Outcome, Recorder},
     body::Answer,
     built_in,
+    client_address::client_address,
     connection::Connection,
     contained::contained,
     date::Date,
@@ -25,10 +27,11 @@ use super::{
     report::Example,
     request_log::{Ids, Known, RequestLog},
     snapshot::Snapshot,
+    waiting::{Wait, Waited},
 };
 use crate::{
     authn::{AuthnError, Awaited, Principal},
-    authz::{Access, Denial, Match, OwnerAwaited, Permit},
+    authz::{Access, Match, Permit},
     contract::Facts,
     proxy::{Body, Context, Incoming, Upstreams, forward, upload::discard},
     rejection::Rejection,
@@ -43,6 +46,7 @@ pub(super) struct Stack {
     metrics: Arc<WorkerMetrics>,
     current: RefCell<Rc<Current>>,
     ids: Ids,
+    access_log: Option<Rc<Recorder>>,
     date: Date,
 }
 
@@ -75,6 +79,8 @@ struct Refusal {
     rejection: Rejection,
     rule: Option<Rc<str>>,
     issuer: Option<Arc<str>>,
+    /// Whose token it is, if it is good.
+    caller: Option<Principal>,
     /// Lets it through all the same, because the rule only reports.
     overruled: Option<Box<Permit>>,
     /// After this it is worth looking at the request again.
@@ -90,64 +96,9 @@ enum By {
     Gateway,
 }
 
-/// What a request may have to wait for.
-pub(super) enum Wait {
-    /// The token's issuer is asked: for new keys, or about the token.
-    Issuer(Awaited),
-    /// Somebody is asked whose the resource is.
-    Owner(OwnerAwaited),
-}
-
-impl Wait {
-    /// `None`: waiting would not help.
-    pub(super) fn for_issuer(error: &AuthnError) -> Option<Self> {
-        if let AuthnError::Awaited { awaited, .. } = error { Some(Self::Issuer(awaited.clone())) } else { None }
-    }
-
-    /// `None`: waiting would not help.
-    pub(super) fn for_owner(denial: &Denial) -> Option<Self> {
-        if let Denial::OwnerAwaited(awaited) = denial { Some(Self::Owner(awaited.clone())) } else { None }
-    }
-}
-
-/// What a request has waited for: for each thing once, so that two slow parties cannot keep it for ever.
-#[derive(Default)]
-pub(super) struct Waited {
-    issuer: Option<Awaited>,
-    owner: Option<OwnerAwaited>,
-}
-
-impl Waited {
-    /// The token's issuer, if that has been waited for.
-    pub(super) const fn issuer(&self) -> Option<&Awaited> {
-        self.issuer.as_ref()
-    }
-
-    /// Whose the resource is, if that has been waited for.
-    pub(super) const fn owner(&self) -> Option<&OwnerAwaited> {
-        self.owner.as_ref()
-    }
-
-    /// Waits, unless that has been done.
-    pub(super) async fn add(&mut self, wait: Wait) -> bool {
-        match wait {
-            Wait::Issuer(mut awaited) if self.issuer.is_none() => {
-                (&mut awaited).await;
-                self.issuer = Some(awaited);
-            }
-            Wait::Owner(mut awaited) if self.owner.is_none() => {
-                (&mut awaited).await;
-                self.owner = Some(awaited);
-            }
-            Wait::Issuer(_) | Wait::Owner(_) => return false,
-        }
-        true
-    }
-}
-
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
-        Self { rejection, rule: None, issuer: None, overruled: None, wait: None, private: false }
+        Self { rejection, rule: None, issuer: None, caller: None, overruled: None, wait: None, private: false }
     }
 }
 
@@ -158,10 +109,16 @@ impl Refusal {
 }
 
 impl Stack {
-    pub(super) fn new(snapshot: Arc<ArcSwap<Snapshot>>, metrics: Arc<WorkerMetrics>, worker: usize) -> Rc<Self> {
+    pub(super) fn new(
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        metrics: Arc<WorkerMetrics>,
+        access_log: Option<Recorder>,
+        worker: usize,
+    ) -> Rc<Self> {
         let current = Current::new(snapshot.load_full());
-        let ids = Ids::new(worker, &current.snapshot);
-        Rc::new(Self { snapshot, metrics, current: RefCell::new(current), ids, date: Date::default() })
+        let ids = Ids::new(worker, &current.snapshot.clock);
+        let (current, access_log) = (RefCell::new(current), access_log.map(Rc::new));
+        Rc::new(Self { snapshot, metrics, current, ids, access_log, date: Date::default() })
     }
 
     /// The answer to a request, whatever it is.
@@ -171,23 +128,28 @@ impl Stack {
         }
         self.metrics.panicked();
         let (in_flight, _) = connection.begin(usize::MAX);
-        let mut response = Response::new(Answer::new(Body::Empty, in_flight));
+        let mut response = Response::new(Answer::new(Body::Empty, in_flight, Entry::default()));
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response
     }
 
-    /// The answer to what could not be read as a request.
+    /// The answer to what could not be read as a request: in the logs it has no method and no path.
     pub(super) fn refuse(&self, rejection: &Rejection, connection: &Rc<Connection>) -> Response<Answer> {
-        let current = self.current();
+        let (started, current) = (Instant::now(), self.current());
         let (in_flight, _) = connection.begin(usize::MAX);
-        let log = RequestLog::new(&Request::new(()), &connection.peer, &self.ids);
+        let request = head::unreadable();
+        let log = RequestLog::new(&request, &connection.peer, &self.ids);
+        let client = || connection.peer.address();
+        let mut entry = Entry::begin(self.access_log.as_ref(), &request, &log, client, started);
         let response = self.render(rejection, &log, &current.snapshot);
-        self.metrics.refused(rejection, Duration::ZERO);
+        self.metrics.refused(rejection, started.elapsed());
         log.refused(rejection, Known { rule: None, issuer: None });
-        response.map(|body| Answer::new(body, in_flight))
+        entry.refused(rejection.reason(), None, None, None);
+        entry.answered(&response);
+        response.map(|body| Answer::new(body, in_flight, entry))
     }
 
-    fn render(&self, rejection: &Rejection, log: &RequestLog<'_>, snapshot: &Snapshot) -> Response<Body> {
+    fn render(&self, rejection: &Rejection, log: &RequestLog, snapshot: &Snapshot) -> Response<Body> {
         let facts = Facts { path: log.path(), request_id: log.id(), clock: &snapshot.clock };
         snapshot.contract.render(rejection, &facts).map(Body::from)
     }
@@ -202,24 +164,31 @@ impl Stack {
         let current = self.current();
         let (in_flight, admitted) = connection.begin(current.snapshot.limits.requests);
         let log = RequestLog::new(&request, &connection.peer, &self.ids);
+        let client = || client_address(&connection.peer, request.headers(), &current.snapshot.trusted_proxies);
+        let mut entry = Entry::begin(self.access_log.as_ref(), &request, &log, client, started);
         let cors = current.snapshot.cors.as_deref();
         let reader = cors.and_then(|cors| cors.reader(request.headers()));
 
         if admitted && let Some(response) = self.preflight(&request, &current.snapshot) {
             discard(request);
             self.metrics.answered(started.elapsed());
-            return response.map(|()| Answer::new(Body::Empty, in_flight));
+            entry.became(Outcome::Preflight);
+            let response = response.map(|()| Body::Empty);
+            entry.answered(&response);
+            return response.map(|body| Answer::new(body, in_flight, entry));
         }
         let answered = if admitted && let Some(response) = publish(&request, &current.snapshot) {
             discard(request);
             self.metrics.answered(started.elapsed());
+            entry.became(Outcome::Answered);
             Ok(response.map(Body::from))
         } else if admitted {
-            self.pass(request, connection, &current, &log).await.map(|(response, by)| {
+            self.pass(request, connection, &current, &log, &mut entry).await.map(|(response, by)| {
                 match by {
                     By::Upstream => self.metrics.forwarded(started.elapsed()),
                     By::Gateway => self.metrics.answered(started.elapsed()),
                 }
+                entry.became(if by == By::Upstream { Outcome::Forwarded } else { Outcome::Answered });
                 response
             })
         } else {
@@ -228,7 +197,9 @@ impl Stack {
         };
         let mut response = answered.unwrap_or_else(|refusal| {
             self.metrics.refused(&refusal.rejection, started.elapsed());
-            log.refused(&refusal.rejection, refusal.known());
+            let known = refusal.known();
+            log.refused(&refusal.rejection, known);
+            entry.refused(refusal.rejection.reason(), known.rule, known.issuer, refusal.caller.as_ref());
             let mut response = self.render(&refusal.rejection, &log, &current.snapshot);
             if refusal.private {
                 response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -238,7 +209,8 @@ impl Stack {
         if let Some(cors) = cors {
             cors.write(reader, response.headers_mut());
         }
-        response.map(|body| Answer::new(body, in_flight))
+        entry.answered(&response);
+        response.map(|body| Answer::new(body, in_flight, entry))
     }
 
     /// The answer to a preflight, if the request is one and [`Cors`](super::Cors) is configured.
@@ -261,11 +233,12 @@ impl Stack {
         request: Request<Incoming>,
         connection: &Rc<Connection>,
         current: &Rc<Current>,
-        log: &RequestLog<'_>,
+        log: &RequestLog,
+        entry: &mut Entry,
     ) -> Result<(Response<Body>, By), Refusal> {
         let snapshot = &*current.snapshot;
         let decided = decide_waiting(&request, snapshot).await;
-        let permit = match decided.or_else(|refusal| self.overrule(refusal, log, snapshot)) {
+        let permit = match decided.or_else(|refusal| self.overrule(refusal, log, entry, snapshot)) {
             Ok(permit) => permit,
             Err(refusal) => {
                 discard(request);
@@ -274,6 +247,8 @@ impl Stack {
         };
         let (rule, principal) = (Arc::clone(permit.rule()), permit.principal().cloned());
         let by = if rule.builtin().is_empty() { By::Upstream } else { By::Gateway };
+        let upstream = snapshot.upstreams.get(rule.upstream()).filter(|_| by == By::Upstream);
+        entry.permitted(&rule, principal.as_ref(), upstream.map(|upstream| &**upstream));
         let answered = if by == By::Gateway {
             built_in::answer(permit, request, &connection.peer, &current.snapshot, log.id()).await
         } else if permit.changes().is_empty() {
@@ -290,9 +265,16 @@ impl Stack {
     }
 
     /// Lets through what only is reported, and records it.
-    fn overrule(&self, mut refusal: Refusal, log: &RequestLog<'_>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
+    fn overrule(
+        &self,
+        mut refusal: Refusal,
+        log: &RequestLog,
+        entry: &mut Entry,
+        snapshot: &Snapshot,
+    ) -> Result<Permit, Refusal> {
         let Some(permit) = refusal.overruled.take() else { return Err(refusal) };
         log.would_refuse(&refusal.rejection, refusal.known());
+        entry.would_refuse(refusal.rejection.reason());
         let example = Example {
             at: snapshot.clock.now(),
             method: log.method().clone(),
@@ -366,11 +348,12 @@ fn decide(request: &Request<Incoming>, snapshot: &Snapshot, waited: &Waited) -> 
     head::check(request, &snapshot.limits)?;
     let (policy, method) = (&snapshot.policy, request.method());
     let found = policy.find(method, request.uri().path()).map_err(Rejection::from)?;
-    let refuse = |rejection, issuer, principal, wait: Option<Wait>| {
+    let refuse = |rejection, issuer, principal: Option<Principal>, wait: Option<Wait>| {
+        let caller = principal.clone();
         let rule = found.as_ref().map(|found| found.rule().name().into());
         let overruled = policy.overrule(found.as_ref(), method, principal).map(Box::new);
         let private = found.as_ref().is_some_and(|found| !found.rule().builtin().is_empty());
-        Refusal { rejection, rule, issuer, overruled, wait: wait.map(Box::new), private }
+        Refusal { rejection, rule, issuer, caller, overruled, wait: wait.map(Box::new), private }
     };
     let principal = authenticate(request.headers(), found.as_ref(), snapshot, waited.issuer()).map_err(|error| {
         let (wait, issuer) = (Wait::for_issuer(&error), snapshot.authenticator.issuer_named_by(request.headers()));

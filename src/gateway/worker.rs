@@ -30,6 +30,7 @@ use tokio::{
 };
 
 use super::{
+    access_log::Recorder,
     body::deliver,
     connection::{Connection, Watched, supervise},
     drain::{Phase, reached},
@@ -62,6 +63,8 @@ pub(super) struct Worker {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) gauges: Arc<Gauges>,
+    /// Where it tells of its requests, if there is an access log.
+    pub(super) access_log: Option<Recorder>,
     /// The ceiling of connections.
     pub(super) connections: usize,
     /// The other workers, and what they hand on.
@@ -81,7 +84,7 @@ impl Worker {
     async fn serve(self) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener.try_clone()?)?;
         let limits = Limits { connections: self.connections, ..self.snapshot.load().limits };
-        let stack = Stack::new(Arc::clone(&self.snapshot), Arc::clone(&self.metrics), self.index);
+        let stack = Stack::new(Arc::clone(&self.snapshot), Arc::clone(&self.metrics), self.access_log, self.index);
         let (draining, drain) = watch::channel(false);
         let acceptor = Acceptor {
             stack,

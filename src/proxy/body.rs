@@ -74,6 +74,15 @@ impl Body {
         Self::Empty
     }
 
+    /// The upstream's server that sends it, while it does.
+    #[must_use]
+    pub fn server(&self) -> Option<&str> {
+        match self {
+            Self::Upstream(body) => body.lease.as_ref().map(Lease::server),
+            Self::Empty | Self::Ready(_) | Self::Watched(_) => None,
+        }
+    }
+
     /// What `body` makes of one of these.
     #[must_use]
     pub fn watched(body: impl HttpBody<Data = Bytes, Error = BodyError> + 'static) -> Self {

@@ -119,6 +119,11 @@ impl Connection {
 }
 
 impl Lease {
+    /// Where it leads.
+    pub(super) fn server(&self) -> &str {
+        self.pool.server.as_str()
+    }
+
     /// Puts the connection back, for the next request. Every byte that came on it has been used.
     pub(super) fn give_back(mut self) {
         let mut idle = self.pool.idle.borrow_mut();

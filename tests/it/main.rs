@@ -4,6 +4,7 @@
 
 mod support;
 
+mod access_log;
 #[cfg(all(feature = "accounts", feature = "sqlite", feature = "postgres"))]
 mod accounts;
 mod admin;

@@ -27,7 +27,7 @@ pub(crate) use self::{
 use super::{
     head, published,
     snapshot::Snapshot,
-    stack::{Wait, Waited},
+    waiting::{Wait, Waited},
 };
 use crate::{
     authn::{Authenticator, AuthnError, Principal},

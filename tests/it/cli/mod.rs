@@ -1,5 +1,6 @@
 //! The command line from outside: the real program, its output and how it ends.
 
+mod access_log;
 mod configuration;
 #[cfg(all(feature = "accounts", feature = "sqlite"))]
 mod db;

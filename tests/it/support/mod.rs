@@ -17,7 +17,7 @@ use bearergate::{
     authn::{Authenticator, HeaderFormat, IdentityHeader, IssuerSettings, KeySource, Vocabulary},
     authz::{Access, Policy, RouteSpec, Routes, ownership::Changes},
     clock::{Clock, Timestamp},
-    config::Limits,
+    config::{AccessLog, Limits},
     contract::{Contract, Dialect},
     gateway::{Revoker, Running, Settings, Snapshot, start},
     jwt::{Algorithm, ClaimPath, Expectations, KeySet, SigningKey, sign},
@@ -69,6 +69,7 @@ pub(crate) struct Setup {
     pub(crate) drain_deadline: Duration,
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
     pub(crate) workers: usize,
+    pub(crate) access_log: Option<AccessLog>,
 }
 
 impl Setup {
@@ -85,6 +86,7 @@ impl Setup {
             drain_deadline: Duration::from_secs(20),
             trusted_proxies: Vec::new(),
             workers: 1,
+            access_log: None,
         }
     }
 
@@ -134,12 +136,13 @@ impl Setup {
         }
     }
 
-    pub(crate) fn start(self) -> Gateway {
+    pub(crate) fn start(mut self) -> Gateway {
         let settings = Settings {
             address: "127.0.0.1:0".parse().unwrap(),
             workers: self.workers,
             admin: Some("127.0.0.1:0".parse().unwrap()),
             drain_deadline: self.drain_deadline,
+            access_log: self.access_log.take(),
         };
         let snapshot = Arc::new(ArcSwap::from_pointee(self.snapshot()));
         Gateway { running: start(&settings, Arc::clone(&snapshot)).unwrap(), snapshot }
