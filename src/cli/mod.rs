@@ -26,6 +26,7 @@ mod init;
 mod inspect;
 mod jws;
 mod keys;
+mod log_writer;
 mod logging;
 mod mint;
 mod ownership;

@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
     configuration.warn();
-    logging::start()?;
+    let _log = logging::start()?;
     let clock = Clock::system();
     // The embedded upstream ends with `echo`.
     let Prepared { settings, snapshot, echo } = gateway::prepare(&configuration.config, &clock)?;

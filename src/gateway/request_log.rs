@@ -72,10 +72,11 @@ impl RequestLog {
 
     pub(super) fn refused(&self, rejection: &Rejection, known: Known<'_>) {
         let (reason, rule, issuer) = (rejection.reason(), known.rule.unwrap_or("-"), known.issuer);
-        let (method, path, request_id) = (&self.method, self.path(), self.id());
+        let (method, path) = (&self.method, self.path());
+        // The id is written out within the event: nobody may want it.
         match reason {
             Reason::KeysUnavailable | Reason::Overloaded | Reason::UpstreamUnreachable | Reason::UpstreamTimeout => {
-                tracing::warn!(%reason, cause = %rejection, rule, issuer, %method, path, request_id, "refused");
+                tracing::warn!(%reason, cause = %rejection, rule, issuer, %method, path, request_id = self.id(), "refused");
             }
             Reason::NotAuthenticated
             | Reason::TokenExpired
@@ -86,7 +87,7 @@ impl RequestLog {
             | Reason::BadRequest
             | Reason::TooLarge
             | Reason::RateLimited => {
-                tracing::info!(%reason, cause = %rejection, rule, issuer, %method, path, request_id, "refused");
+                tracing::info!(%reason, cause = %rejection, rule, issuer, %method, path, request_id = self.id(), "refused");
             }
         }
     }
