@@ -90,12 +90,9 @@ class Server:
         raise Failed(f"{self.name} does not start: {(self.folder / 'log').read_text().strip()[-600:]}")
 
     def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        # No drain: pingora's takes minutes.
+        self.process.kill()
+        self.process.wait()
 
     def url(self, path):
         return "http://{}:{}{}".format(*self.address, path)
@@ -160,13 +157,13 @@ class Products:
 
     def bearergate(self, algorithm="ES256", workers=1):
         """Everything needs a token, but what is below /public/."""
-        text = GATEWAY + ISSUER + '[identity_headers]\n"X-Auth-Sub" = "sub"\n' + route("* /public/**", 'access = "public"')
+        text = GATEWAY + ISSUER_TABLE + '[identity_headers]\n"X-Auth-Sub" = "sub"\n' + route("* /public/**", 'access = "public"')
         return self._bearergate(text + route("* /**"), algorithm, workers)
 
     def bearergate_whole(self, algorithm="ES256"):
         """As a product uses it: thirty routes with permissions, identity headers, metrics, access log."""
         headers = {"X-Auth-Sub": "sub", "X-Auth-Scope": "scope", "X-Auth-Token-Id": "jti"}
-        text = GATEWAY + ISSUER + ACCESS_LOG + "[identity_headers]\n"
+        text = GATEWAY + ISSUER_TABLE + ACCESS_LOG + "[identity_headers]\n"
         text += "".join(f'"{name}" = "{claim}"\n' for name, claim in headers.items())
         names = ["plants", "sites", "users", "devices", "reports", "tariffs", "meters", "alarms", "invoices", "tickets"]
         for name in names:
@@ -267,7 +264,7 @@ body_bytes = "2GiB"
 servers = ["http://@UPSTREAM@"]
 """
 
-ISSUER = f"""
+ISSUER_TABLE = f"""
 [issuer.api]
 issuer = "{ISSUER}"
 audience = ["{AUDIENCE}"]

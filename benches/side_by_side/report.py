@@ -182,5 +182,5 @@ def reached(run):
 
 
 def version(said):
-    found = re.search(r"\d+\.\d+[.\d]*", said)
+    found = re.search(r"\d+\.\d+\.\d+", said)
     return found[0] if found else "of an unknown version"
