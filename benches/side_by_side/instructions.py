@@ -63,12 +63,15 @@ access = "public"
 
 
 def control(pid, *arguments):
-    subprocess.run(["callgrind_control", *arguments, str(pid)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["callgrind_control", *arguments, str(pid)], check=True, capture_output=True)
 
 
 def total(profile):
     """What a dump of callgrind sums up to."""
-    return int(re.search(r"^(?:totals|summary): (\d+)", profile.read_text(), re.MULTILINE)[1])
+    found = int(re.search(r"^totals: (\d+)", profile.read_text(), re.MULTILINE)[1])
+    if not found:
+        raise Failed("callgrind has counted nothing")
+    return found
 
 
 def measure(gateway, crowd, number, request, status):

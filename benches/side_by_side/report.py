@@ -105,17 +105,21 @@ def spread(values, form):
 
 def measured(run, subjects):
     """Every product of every case, then what is not counted by requests."""
+    sections = [section(run, subjects) for section in (rates, at_a_rate, memory, large_bodies, workers)]
+    return [line for lines in sections if lines for line in [*lines, ""]]
+
+
+def rates(run, subjects):
     rows, shown = [], set()
     for case, names in RATES.items():
         names = [name for name in names if (name, "cpu") in run.figures]
-        for name in names:
-            if len(names) > 1 or name not in shown:
-                rows.append(rates_row(run, case if name == names[0] else "", subjects[name].label, name, names[0]))
-                shown.add(name)
+        # A product that has nobody to be compared with in this case stands in another one too.
+        for name in names if len(names) > 1 or not shown.issuperset(names) else []:
+            rows.append(rates_row(run, case if name == names[0] else "", subjects[name].label, name, names[0]))
+            shown.add(name)
     heads = [
         "Case", "Who", "CPU µs a request", "requests/s", "p50 µs", "p99 µs", "RSS MiB", "core busy", "CPU, ours to this"]
-    lines = table(heads, rows) if rows else []
-    return lines + others(run, subjects)
+    return rows and table(heads, rows)
 
 
 def rates_row(run, case, label, name, ours):
@@ -127,41 +131,44 @@ def rates_row(run, case, label, name, ours):
         f"{run.median(name, 'busy'):.0%}", "" if name == ours else f"{statistics.median(ratio):.2f}"]
 
 
-def others(run, subjects):
-    lines = []
+def at_a_rate(run, subjects):
     rows = [
-        [subjects[name].label] + [f"{run.median(name, field):{form}}" for field, form in fields]
-        for name in ("ours_es", "haproxy")
-        for fields in [[("p99 own rate", ",.0f"), ("p99 own", ".0f"), ("p99 same rate", ",.0f"), ("p99 same", ".0f")]]
-        if (name, "p99 own") in run.figures]
-    if rows:
-        lines += ["", *table(["At a rate", "70 % of the own peak, a second", "p99 µs", "70 % of the lower peak", "p99 µs"], rows)]
+        [
+            subjects[name].label, f"{run.median(name, 'p99 own rate'):,.0f}", f"{run.median(name, 'p99 own'):.0f}",
+            f"{run.median(name, 'p99 same rate'):,.0f}", f"{run.median(name, 'p99 same'):.0f}"]
+        for name in ("ours_es", "haproxy") if (name, "p99 own") in run.figures]
+    heads = ["At a rate", "requests/s, 70 % of the own peak", "p99 µs", "requests/s, 70 % of the lower peak", "p99 µs"]
+    return rows and table(heads, rows)
+
+
+def memory(run, subjects):
     heads = {field: head for field, (head, _) in MEMORY.items() if any((name, field) in run.figures for name in subjects)}
-    if heads:
-        rows = []
-        for name, subject in subjects.items():
-            cells = [
-                f"{run.median(name, field) / MEMORY[field][1]:.1f}" if (name, field) in run.figures else "" for field in heads]
-            if any(cells):
-                rows.append([subject.label, *cells])
-        lines += ["", *table(["Memory", *heads.values()], rows)]
-        if ("ours_es", "token bytes") in run.figures:
-            lines += ["", f"The tokens have {run.median('ours_es', 'token bytes'):.0f} bytes."]
-    if ("haproxy", "1 GiB up") in run.figures:
-        rows = [
-            [subjects[name].label, *(spread(run.figures[name, f"1 GiB {way}"], "{:.3f}".format) for way in ("down", "up"))]
-            for name in ("ours_es", "haproxy")]
-        lines += ["", *table(["Large bodies", "CPU s a GiB, down", "up"], rows)]
-    if ("workers_2", "cpu") in run.figures:
-        lines += ["", *workers(run)]
+    rows = []
+    for name, subject in subjects.items():
+        cells = [
+            f"{run.median(name, field) / MEMORY[field][1]:.1f}" if (name, field) in run.figures else "" for field in heads]
+        if any(cells):
+            rows.append([subject.label, *cells])
+    lines = rows and table(["Memory", *heads.values()], rows)
+    if ("ours_es", "token bytes") in run.figures:
+        lines += ["", f"The tokens in the cache have {run.median('ours_es', 'token bytes'):.0f} bytes."]
     return lines
 
 
-def workers(run):
+def large_bodies(run, subjects):
+    rows = [
+        [subjects[name].label, *(spread(run.figures[name, f"1 GiB {way}"], "{:.3f}".format) for way in ("down", "up"))]
+        for name in ("ours_es", "haproxy") if (name, "1 GiB up") in run.figures]
+    return rows and table(["Large bodies", "CPU s a GiB, down", "up"], rows)
+
+
+def workers(run, _):
+    if ("workers_2", "cpu") not in run.figures:
+        return []
     one, two = (run.median(f"workers_{count}", "cpu") for count in (1, 2))
-    rates = [f"{run.median(f'workers_{count}', 'rate'):,.0f}" for count in (1, 2)]
+    rate_one, rate_two = (f"{run.median(f'workers_{count}', 'rate'):,.0f}" for count in (1, 2))
     text = (
-        f"One worker: {one:.1f} CPU µs a request, {rates[0]} requests/s. Two: {two:.1f} CPU µs, {rates[1]} requests/s; the "
+        f"One worker: {one:.1f} CPU µs a request, {rate_one} requests/s. Two: {two:.1f} CPU µs, {rate_two} requests/s; the "
         f"busier has {run.median('workers_2', 'share'):.1%} of the work. Two workers to one is the first cost over the "
         "product of the second and that share: what they could do on cores of their own, the busier one being full first. "
         "64 connections; where there are fewer than four cores the load runs on the same two.")
