@@ -31,7 +31,8 @@ fn main() {
         eprintln!("usage: plain-pingora LISTEN UPSTREAM");
         std::process::exit(2);
     };
-    let settings = ServerConf { threads: 1, work_stealing: false, upstream_keepalive_pool_size: 512, ..ServerConf::default() };
+    let settings =
+        ServerConf { threads: 1, work_stealing: false, upstream_keepalive_pool_size: 512, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None, settings);
     server.bootstrap();
     let mut proxy = http_proxy_service(&Arc::clone(&server.configuration), Plain { upstream });
