@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 
+import configurations
 import instructions
 import load
 import products
@@ -60,7 +61,9 @@ SUBJECTS = {
     "nginx": Subject("nginx, plain", lambda of: of.nginx()),
     "pingora": Subject("pingora, plain", lambda of: of.pingora()),
     "envoy": Subject("Envoy, plain", lambda of: of.envoy()),
-    "ours_whole": Subject("bearergate, the whole product", lambda of: of.bearergate_whole(), tells_subject=True),
+    "ours_whole": Subject(
+        "bearergate, the whole product" if configurations.ACCESS_LOG else "bearergate, the whole product, no access log",
+        lambda of: of.bearergate_whole(), tells_subject=True),
     "ours_bare": Subject("bearergate, bare", lambda of: of.bearergate_bare()),
     "ours_refused": Subject("bearergate, no token: 401", lambda of: of.bearergate(), algorithm="", status=401),
 }

@@ -77,7 +77,7 @@ GOALS = [
     Goal("an idle connection, never used, KiB", ("ours_es", "connection"), None, 8, unit=KIB),
     Goal("— used once, idle for 3 s, KiB", ("ours_es", "connection used"), None, 8, unit=KIB),
     Goal("a cached token with a realistic claim set, KiB", ("ours_es", "token"), None, 2, unit=KIB),
-    Goal("two workers to one (cost and evenness, see below)", ("workers_2", "speed-up"), None, least=1.8),
+    Goal("two workers to one, by cost and evenness", ("workers_2", "speed-up"), None, least=1.8),
     Goal("— busiest worker to the mean, 8 connections", ("workers_2", "busiest 8")),
     Goal("— 64 connections", ("workers_2", "busiest 64"), None, 1.3),
     Goal("— 1,000 connections", ("workers_2", "busiest 1000"), None, 1.3),

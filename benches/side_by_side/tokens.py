@@ -11,7 +11,7 @@ import time
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from products import AUDIENCE, ISSUER
+from configurations import AUDIENCE, ISSUER
 
 LIFE = 24 * 3600
 
