@@ -1,5 +1,5 @@
 -- What wrk does here beside asking. Environment variables say what:
---   TOKENS, FIRST, COUNT: every request bears another token of this file, from line FIRST (1 is the first) on;
+--   TOKENS, COUNT: every request bears another one of the first COUNT tokens of this file, one a line;
 --   RATE: so many requests a second in all, each connection waiting for the next turn that nobody has taken.
 -- The summary goes to the file SUMMARY as JSON, for wrk rounds what it prints.
 
@@ -14,14 +14,11 @@ local function milliseconds()
 end
 
 local function bear_another_token_each_time()
-    local first, count = tonumber(os.getenv("FIRST")), tonumber(os.getenv("COUNT"))
-    local tokens, line = {}, 0
+    local count, tokens = tonumber(os.getenv("COUNT")), {}
     for token in io.lines(os.getenv("TOKENS")) do
-        line = line + 1
-        if line >= first + count then
+        tokens[#tokens + 1] = token
+        if #tokens == count then
             break
-        elseif line >= first then
-            tokens[#tokens + 1] = token
         end
     end
     wrk.headers["Authorization"] = "Bearer TOKEN"

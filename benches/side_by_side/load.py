@@ -19,7 +19,7 @@ SCRIPT = products.HERE / "load.lua"
 
 @dataclasses.dataclass
 class Asked:
-    """What wrk saw in `seconds`, and the CPU seconds that the server's threads took meanwhile."""
+    """What wrk saw in `seconds`, and the CPU seconds that the server's threads took meanwhile, and waited for."""
 
     requests: int
     seconds: float
@@ -30,6 +30,7 @@ class Asked:
     broken: int
     used: int
     threads: dict
+    waited: float
 
     @property
     def rate(self):
@@ -47,7 +48,7 @@ def wrk(server, path, seconds, fields=(), status=200, connections=32, threads=1,
     headers = [part for field in fields for part in ("-H", field)]
     command = ["wrk", "-t", threads, "-c", connections, "-d", f"{seconds}s", "-s", SCRIPT, *headers, server.url(path)]
     environment = {**os.environ, "SUMMARY": str(summary), **{name: str(value) for name, value in variables.items()}}
-    before = server.threads()
+    before, waited = server.threads(), server.waited()
     run = products.start(
         command, cores or products.LOAD_CORE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
@@ -55,11 +56,11 @@ def wrk(server, path, seconds, fields=(), status=200, connections=32, threads=1,
     finally:
         run.kill()
         run.wait()
-    after = server.threads()
+    after, waited = server.threads(), server.waited() - waited
     if run.returncode != 0 or not summary.exists():
         raise products.Failed(f"wrk fails against {server.name}: {printed.strip()}")
     used = {thread: after[thread] - before.get(thread, 0) for thread in after}
-    asked = Asked(threads=used, **json.loads(summary.read_text()))
+    asked = Asked(threads=used, waited=waited, **json.loads(summary.read_text()))
     summary.unlink()
     refuse_if_wrong(server, path, asked, status)
     return asked
@@ -73,6 +74,12 @@ def refuse_if_wrong(server, path, asked, status):
             f"{asked.broken} broken connections")
     if status == 200 and asked.bytes < asked.requests * len(products.BODY):
         raise products.Failed(f"{server.name} leaves out bodies: {asked.bytes} bytes in {asked.requests} answers")
+
+
+def warm_up(server, path, fields, status=200):
+    with Crowd(server.address, 32) as crowd:
+        for _ in range(50):
+            crowd.ask(head(path, *fields), status)
 
 
 def check(server, path, token, status, subject):

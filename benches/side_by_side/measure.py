@@ -104,7 +104,7 @@ class Run:
         wanted = [SUBJECTS[name] for name in names if SUBJECTS[name].every_token_new]
         for subject in wanted:
             if subject.algorithm not in self.files:
-                count = subject.most * (self.options.seconds + 1)
+                count = subject.most * self.options.seconds
                 print(f"signing {count} {subject.algorithm} tokens", file=sys.stderr)
                 self.files[subject.algorithm] = self.of.keys.write_tokens(subject.algorithm, count)
 
@@ -114,27 +114,25 @@ class Run:
             token = self.tokens.get(subject.algorithm)
             told = subject.tells_subject and tokens.subject(1)
             load.check(server, subject.path, token, subject.status, told)
+            fields = self.fields(subject.algorithm)
+            load.warm_up(server, subject.path, fields, subject.status)
             if subject.every_token_new:
                 asked = self._ask_with_new_tokens(server, subject)
             else:
-                fields = self.fields(subject.algorithm)
-                load.wrk(server, subject.path, 1, fields, subject.status)
                 asked = load.wrk(server, subject.path, self.options.seconds, fields, subject.status)
             values = {
                 "cpu": asked.cpu, "rate": asked.rate, "p50": asked.p50, "p99": asked.p99, "rss": server.memory(),
-                "busy": sum(asked.threads.values()) / asked.seconds}
+                "busy": sum(asked.threads.values()) / asked.seconds, "waited": asked.waited / asked.seconds}
         for figure, value in values.items():
             self.add(name, figure, value)
 
     def _ask_with_new_tokens(self, server, subject):
         """No token comes twice to this process: wrk must not have begun the file anew, our cache must have missed each."""
-        for_warm_up = subject.most
-        variables = {"TOKENS": self.files[subject.algorithm]}
-        warm = load.wrk(server, subject.path, 1, FIRST=1, COUNT=for_warm_up, **variables)
         before = server.admin and server.metric("cache_misses_total")
         count = subject.most * self.options.seconds
-        asked = load.wrk(server, subject.path, self.options.seconds, FIRST=for_warm_up + 1, COUNT=count, **variables)
-        if warm.used > for_warm_up or asked.used > count:
+        asked = load.wrk(
+            server, subject.path, self.options.seconds, TOKENS=self.files[subject.algorithm], COUNT=count)
+        if asked.used > count:
             raise Failed(f"the tokens do not suffice for {server.name}: {asked.used} requests and {count} tokens")
         if server.admin:
             missed = server.metric("cache_misses_total") - before
@@ -159,7 +157,7 @@ class Run:
         subject = SUBJECTS[name]
         with subject.start(self.of) as server:
             fields = self.fields(subject.algorithm)
-            load.wrk(server, subject.path, 1, fields)
+            load.warm_up(server, subject.path, fields)
             asked = load.wrk(server, subject.path, max(2, self.options.seconds), fields, connections=64, RATE=rate)
         if asked.rate < 0.97 * rate:
             print(f"{subject.label} reaches only {asked.rate:.0f} of {rate:.0f} requests/s", file=sys.stderr)
@@ -180,7 +178,7 @@ class Run:
             cost = {}
             for count in ((1, 2), (2, 1))[number % 2]:
                 with of.bearergate(workers=count) as server:
-                    load.wrk(server, "/plants/7", 1, fields, connections=64, cores=others)
+                    load.warm_up(server, "/plants/7", fields)
                     asked = load.wrk(
                         server, "/plants/7", self.options.seconds, fields, connections=64, threads=2, cores=others)
                     cost[count] = asked.cpu
@@ -349,7 +347,7 @@ def main():
             of.upstream = "{}:{}".format(*upstream.address)
             run = Run(of, options)
             measure(run, options.only)
-        said = [*before, versions(of), f"{options.rounds} rounds of {options.seconds} s."]
+        said = [*before, versions(of), f"{options.rounds} rounds of {options.seconds} s.", *report.disturbed(run, SUBJECTS)]
     print("\n".join([*said, "", *report.measured(run, SUBJECTS), *report.reached(run)]))
 
 

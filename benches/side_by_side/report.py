@@ -131,6 +131,19 @@ def rates_row(run, case, label, name, ours):
         f"{run.median(name, 'busy'):.0%}", "" if name == ours else f"{statistics.median(ratio):.2f}"]
 
 
+def disturbed(run, subjects):
+    """How far the products had their core for themselves."""
+    waits = {name: max(run.figures[name, "waited"]) for name in subjects if (name, "waited") in run.figures}
+    if not waits:
+        return []
+    most = max(waits, key=waits.get)
+    usual = statistics.median(waits.values())
+    text = (
+        f"The products waited for their core {usual:.1%} of the time, {subjects[most].label} {waits[most]:.1%} in its worst "
+        "round; above some percent the figures are not worth quoting.")
+    return [text]
+
+
 def at_a_rate(run, subjects):
     rows = [
         [
