@@ -8,6 +8,7 @@ import dataclasses
 import os
 import pathlib
 import platform
+import resource
 import signal
 import statistics
 import subprocess
@@ -336,6 +337,7 @@ def main():
     # An end that leaves nothing behind: every process stands in a `with`.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (products.DESCRIPTORS, products.DESCRIPTORS))
     if os.cpu_count() < 2:
         raise Failed("one core for the products and one for the load are needed")
     before = machine()
