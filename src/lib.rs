@@ -56,6 +56,8 @@ pub mod config;
 pub mod contract;
 #[cfg(feature = "gateway")]
 pub mod gateway;
+#[cfg(feature = "gateway")]
+pub mod http1;
 pub mod jwt;
 pub mod layer;
 #[cfg(feature = "gateway")]

@@ -160,6 +160,9 @@ pub enum Rejection {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadRequest {
+    /// Its head is not one of HTTP/1.1 (RFC 9112 §2 to §5).
+    #[error("the head could not be read: {0}")]
+    Head(String),
     /// The path is not canonical.
     #[error("{0}")]
     Path(#[from] PathError),

@@ -15,7 +15,7 @@ use std::{fs, iter, path::Path};
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// From the bottom to the top.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "clock",
     "secret",
     "single_flight",
@@ -27,6 +27,7 @@ const ORDER: [&str; 15] = [
     "layer",
     "accounts",
     "store",
+    "http1",
     "proxy",
     "config",
     "gateway",

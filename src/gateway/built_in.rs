@@ -5,7 +5,6 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 #[cfg(feature = "accounts")]
 use tokio::task::spawn_local;
 
@@ -14,7 +13,7 @@ use super::accounts;
 use super::snapshot::Snapshot;
 use crate::{
     authz::Permit,
-    proxy::{Body, Peer, upload::discard},
+    proxy::{Body, Incoming, Peer, upload::discard},
     rejection::Rejection,
 };
 

@@ -1,14 +1,15 @@
 //! One client's connection: what goes on there, and when it has to end.
 //!
-//! hyper has one timer for a request's head, and it runs while a connection is idle too; it has none for a client that
-//! reads nothing, nor before it knows the HTTP version. So its timer stays off, and the connection is watched from
-//! outside. It is ended when
+//! It is ended when
 //!
 //! 1. a head takes longer than `header_timeout` from its first byte, or the first one from the connection's start;
 //! 2. nothing is in flight for `idle_timeout` (with HTTP/2 a GOAWAY is sent first; a PING doesn't count as work);
 //! 3. the client takes no byte of what is ready for it for `idle_timeout`;
 //! 4. the gateway drains, and nothing is in flight. A request that was on its way when the drain began is given
 //!    [`LINGER`] to arrive.
+//!
+//! One of [HTTP/1](super::http1) looks at this itself. hyper, which serves HTTP/2, has no such limits, so there the
+//! connection is watched from outside ([`supervise`]).
 //!
 //! A pause in a request's body is the [upload's](crate::proxy::upload) matter, and a stream of HTTP/2 whose window stays
 //! shut the [answer's](super::body). An upstream that takes its time over
@@ -25,19 +26,20 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::watch,
-    time::{Instant, Sleep, sleep_until},
+    time::Instant,
 };
 
 use super::metrics::Gauges;
-use crate::{config::Limits, proxy::Peer};
+use crate::{config::Limits, http1::Deadline, proxy::Peer};
 
 /// How long an idle connection may still bring a request after the drain began.
-const LINGER: Duration = Duration::from_millis(300);
+pub(super) const LINGER: Duration = Duration::from_millis(300);
 
 /// What is known about a connection, for its task and the requests on it.
 #[derive(Debug)]
@@ -48,7 +50,6 @@ pub(super) struct Connection {
     idle_since: Cell<Instant>,
     head_since: Cell<Option<Instant>>,
     write_blocked_since: Cell<Option<Instant>>,
-    read_anything: Cell<bool>,
     http_2: Cell<bool>,
     task: RefCell<Option<Waker>>,
 }
@@ -65,7 +66,6 @@ impl Connection {
             idle_since: Cell::new(now),
             head_since: Cell::new(Some(now)),
             write_blocked_since: Cell::new(None),
-            read_anything: Cell::new(false),
             http_2: Cell::new(false),
             task: RefCell::new(None),
         })
@@ -93,21 +93,21 @@ impl Connection {
         }
     }
 
-    fn has_read(&self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        if !self.read_anything.replace(true) {
-            self.http_2.set(bytes.starts_with(b"PRI"));
-        }
-        // The rest of an unwanted body counts as the start of a head too: it may not take longer than one.
-        if self.in_flight.get() == 0 && !self.http_2.get() && self.head_since.get().is_none() {
+    /// The first bytes of a head are there; it may not take longer than one from now on.
+    pub(super) fn head_begins(&self) {
+        if self.head_since.get().is_none() {
             self.head_since.set(Some(Instant::now()));
         }
     }
 
+    /// It is one of HTTP/2. Its preface is there: that was its head.
+    pub(super) fn speaks_http_2(&self) {
+        self.http_2.set(true);
+        self.head_since.set(None);
+    }
+
     /// When to end the connection, and whether that is for idleness, if nothing happens until then.
-    fn deadline(&self, limits: &Limits) -> Option<(Instant, bool)> {
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, bool)> {
         let stalled = self.write_blocked_since.get().map(|since| (since + limits.idle_timeout, false));
         if self.in_flight.get() > 0 {
             return stalled;
@@ -144,7 +144,7 @@ pub(super) async fn supervise(
     mut draining: watch::Receiver<bool>,
 ) {
     let mut serving = pin!(serving);
-    let mut timer = pin!(sleep_until(Instant::now() + limits.header_timeout));
+    let mut timer = Deadline::default();
     // Whoever drains waits for the last receiver to go: this one stays until the connection has ended.
     let _open = draining.clone();
     let mut drain = pin!(async {
@@ -170,7 +170,7 @@ pub(super) async fn supervise(
                 Phase::Serving | Phase::Closing => connection.deadline(&limits),
             };
             let Some((deadline, idle)) = deadline else { return Poll::Pending };
-            ready!(elapsed(&mut timer, deadline, context));
+            ready!(timer.poll(deadline, context));
             match phase {
                 Phase::Lingering(_) => {}
                 Phase::Serving if idle => {
@@ -201,30 +201,18 @@ fn remember(task: &RefCell<Option<Waker>>, context: &Context<'_>) {
     }
 }
 
-/// Waits for `deadline` with a timer that is only ever moved forward when it fires, which most requests never see.
-fn elapsed(timer: &mut Pin<&mut Sleep>, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
-    if timer.deadline() > deadline {
-        timer.as_mut().reset(deadline);
-    }
-    loop {
-        ready!(timer.as_mut().poll(context));
-        if deadline <= Instant::now() {
-            return Poll::Ready(());
-        }
-        timer.as_mut().reset(deadline);
-    }
-}
-
-/// The socket, with an eye on what passes through it.
+/// The socket of a connection of HTTP/2: what was read from it already comes first, and it is seen whether the client
+/// takes what is written.
 #[derive(Debug)]
 pub(super) struct Watched {
+    read: Bytes,
     stream: TcpStream,
     connection: Rc<Connection>,
 }
 
 impl Watched {
-    pub(super) const fn new(stream: TcpStream, connection: Rc<Connection>) -> Self {
-        Self { stream, connection }
+    pub(super) const fn new(read: Bytes, stream: TcpStream, connection: Rc<Connection>) -> Self {
+        Self { read, stream, connection }
     }
 
     fn has_written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -245,10 +233,12 @@ impl AsyncRead for Watched {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.connection.has_read(buffer.filled().get(before..).unwrap_or_default());
-        polled
+        if self.read.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let length = self.read.len().min(buffer.remaining());
+        buffer.put_slice(&self.read.split_to(length));
+        Poll::Ready(Ok(()))
     }
 }
 

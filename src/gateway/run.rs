@@ -17,6 +17,7 @@ use super::{
     listener,
     metrics::{Gauges, WorkerMetrics},
     snapshot::Snapshot,
+    spread,
     worker::Worker,
 };
 
@@ -157,7 +158,9 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
     let (phase, seen) = watch::channel(Phase::Serving);
     // From here on a failure drops `running`, which stops the threads that were started.
     let mut running = Running { address, admin_address, phase, workers: Vec::with_capacity(count), admin: None };
-    for (index, (listener, metrics)) in listeners.into_iter().zip(&metrics).enumerate() {
+    for (index, ((listener, metrics), (spread, queue))) in
+        listeners.into_iter().zip(&metrics).zip(spread::spreads(count)).enumerate()
+    {
         let worker = Worker {
             index,
             listener,
@@ -165,6 +168,8 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
             metrics: Arc::clone(metrics),
             gauges: Arc::clone(&gauges),
             connections,
+            spread,
+            queue,
             phase: seen.clone(),
             drain_deadline: settings.drain_deadline,
         };

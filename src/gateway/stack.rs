@@ -11,7 +11,6 @@ use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, ORIGIN},
 };
-use hyper::body::Incoming;
 use tokio::{task::spawn_local, time::Instant};
 
 use super::{
@@ -19,6 +18,7 @@ use super::{
     built_in,
     connection::Connection,
     contained::contained,
+    date::Date,
     head,
     metrics::WorkerMetrics,
     ownership::settle::{self, Doubts},
@@ -30,7 +30,7 @@ use crate::{
     authn::{AuthnError, Awaited, Principal},
     authz::{Access, Denial, Match, OwnerAwaited, Permit},
     contract::Facts,
-    proxy::{Body, Context, Upstreams, forward, upload::discard},
+    proxy::{Body, Context, Incoming, Upstreams, forward, upload::discard},
     rejection::Rejection,
 };
 
@@ -43,6 +43,7 @@ pub(super) struct Stack {
     metrics: Arc<WorkerMetrics>,
     current: RefCell<Rc<Current>>,
     ids: Ids,
+    date: Date,
 }
 
 /// The snapshot as this worker sees it: the connections to its upstreams are the worker's own.
@@ -160,7 +161,7 @@ impl Stack {
     pub(super) fn new(snapshot: Arc<ArcSwap<Snapshot>>, metrics: Arc<WorkerMetrics>, worker: usize) -> Rc<Self> {
         let current = Current::new(snapshot.load_full());
         let ids = Ids::new(worker, &current.snapshot);
-        Rc::new(Self { snapshot, metrics, current: RefCell::new(current), ids })
+        Rc::new(Self { snapshot, metrics, current: RefCell::new(current), ids, date: Date::default() })
     }
 
     /// The answer to a request, whatever it is.
@@ -173,6 +174,27 @@ impl Stack {
         let mut response = Response::new(Answer::new(Body::Empty, in_flight));
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response
+    }
+
+    /// The answer to what could not be read as a request.
+    pub(super) fn refuse(&self, rejection: &Rejection, connection: &Rc<Connection>) -> Response<Answer> {
+        let current = self.current();
+        let (in_flight, _) = connection.begin(usize::MAX);
+        let log = RequestLog::new(&Request::new(()), &connection.peer, &self.ids);
+        let response = self.render(rejection, &log, &current.snapshot);
+        self.metrics.refused(rejection, Duration::ZERO);
+        log.refused(rejection, Known { rule: None, issuer: None });
+        response.map(|body| Answer::new(body, in_flight))
+    }
+
+    fn render(&self, rejection: &Rejection, log: &RequestLog<'_>, snapshot: &Snapshot) -> Response<Body> {
+        let facts = Facts { path: log.path(), request_id: log.id(), clock: &snapshot.clock };
+        snapshot.contract.render(rejection, &facts).map(Body::from)
+    }
+
+    /// The date of an answer.
+    pub(super) fn date(&self) -> HeaderValue {
+        self.date.of(self.current.borrow().snapshot.clock.now())
     }
 
     async fn answer(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<Answer> {
@@ -207,8 +229,7 @@ impl Stack {
         let mut response = answered.unwrap_or_else(|refusal| {
             self.metrics.refused(&refusal.rejection, started.elapsed());
             log.refused(&refusal.rejection, refusal.known());
-            let facts = Facts { path: log.path(), request_id: log.id(), clock: &current.snapshot.clock };
-            let mut response = current.snapshot.contract.render(&refusal.rejection, &facts).map(Body::from);
+            let mut response = self.render(&refusal.rejection, &log, &current.snapshot);
             if refusal.private {
                 response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             }
@@ -221,7 +242,7 @@ impl Stack {
     }
 
     /// The answer to a preflight, if the request is one and [`Cors`](super::Cors) is configured.
-    fn preflight<B>(&self, request: &Request<B>, snapshot: &Snapshot) -> Option<Response<()>> {
+    fn preflight(&self, request: &Request<Incoming>, snapshot: &Snapshot) -> Option<Response<()>> {
         let cors = snapshot.cors.as_deref()?;
         let preflight = cors.preflight(request)?;
         // A request with two meanings is refused like any other.
@@ -296,7 +317,7 @@ impl Stack {
 }
 
 /// What the gateway says of itself, to whoever asks.
-fn publish<B>(request: &Request<B>, snapshot: &Snapshot) -> Option<Response<Bytes>> {
+fn publish(request: &Request<Incoming>, snapshot: &Snapshot) -> Option<Response<Bytes>> {
     let response = snapshot.published.as_ref()?.answer(request)?;
     // A request with two meanings is refused like any other.
     head::check(request, &snapshot.limits).is_ok().then_some(response)
@@ -328,7 +349,7 @@ async fn forward_change(
 }
 
 /// Decides, and once more for each thing that is worth waiting for.
-async fn decide_waiting<B>(request: &Request<B>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
+async fn decide_waiting(request: &Request<Incoming>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
     let mut waited = Waited::default();
     loop {
         let mut decided = decide(request, snapshot, &waited);
@@ -341,7 +362,7 @@ async fn decide_waiting<B>(request: &Request<B>, snapshot: &Snapshot) -> Result<
 
 /// Head, route, token, policy: in this order. What fails behind the route is the caller's affair, not the request's, and
 /// can be overruled.
-fn decide<B>(request: &Request<B>, snapshot: &Snapshot, waited: &Waited) -> Result<Permit, Refusal> {
+fn decide(request: &Request<Incoming>, snapshot: &Snapshot, waited: &Waited) -> Result<Permit, Refusal> {
     head::check(request, &snapshot.limits)?;
     let (policy, method) = (&snapshot.policy, request.method());
     let found = policy.find(method, request.uri().path()).map_err(Rejection::from)?;

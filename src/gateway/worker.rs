@@ -5,26 +5,26 @@
 //!    is in the metrics.
 //! 2. When the process has no file descriptors left, accepting pauses, longer each time, so that the worker doesn't
 //!    spin.
-//! 3. HTTP/1.1 and HTTP/2 with prior knowledge come in on the same port; the first bytes tell which it is.
+//! 3. A connection that another worker has more room for is handed on to it ([`spread`](super::spread)).
+//! 4. HTTP/1.1 and HTTP/2 with prior knowledge come in on the same port; the first bytes tell which it is. The one is
+//!    served by [`http1`](super::http1), the other by hyper.
 
 use std::{
     future::Future,
     io,
-    net::TcpListener as StdListener,
+    net::{SocketAddr, TcpListener as StdListener},
     rc::Rc,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use hyper::{rt::Executor, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::conn::auto,
-};
+use http::Request;
+use hyper::{rt::Executor, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{mpsc::UnboundedReceiver, watch},
     task::LocalSet,
     time::sleep,
 };
@@ -33,19 +33,22 @@ use super::{
     body::deliver,
     connection::{Connection, Watched, supervise},
     drain::{Phase, reached},
+    http1::{End, Http1},
     metrics::{Gauges, WorkerMetrics},
     snapshot::Snapshot,
+    spread::{Accepted, Place, Spread},
     stack::Stack,
 };
-use crate::{config::Limits, proxy::Peer};
+use crate::{
+    config::Limits,
+    proxy::{Incoming, Peer},
+};
 
 /// The pauses of an acceptor that finds no file descriptor free: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// What hyper may read into one connection's buffer beyond the head that we allow, so that it is us who refuse.
+/// What hyper may read of a head of HTTP/2 beyond what we allow, in bytes, so that it is us who refuse.
 const HEAD_ROOM: usize = 32 * 1024;
-/// The same in header fields.
-const FIELD_ROOM: usize = 28;
 /// Requests at once on one connection of HTTP/2.
 const STREAMS: u32 = 128;
 /// How often a connection of HTTP/2 that has requests in flight is asked whether it is still there, and for how long.
@@ -61,6 +64,9 @@ pub(super) struct Worker {
     pub(super) gauges: Arc<Gauges>,
     /// The ceiling of connections.
     pub(super) connections: usize,
+    /// The other workers, and what they hand on.
+    pub(super) spread: Spread,
+    pub(super) queue: UnboundedReceiver<Accepted>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) drain_deadline: Duration,
 }
@@ -77,21 +83,29 @@ impl Worker {
         let limits = Limits { connections: self.connections, ..self.snapshot.load().limits };
         let stack = Stack::new(Arc::clone(&self.snapshot), Arc::clone(&self.metrics), self.index);
         let (draining, drain) = watch::channel(false);
-        let acceptor =
-            Acceptor { stack, limits, server: server(&limits), snapshot: self.snapshot, gauges: self.gauges, drain };
-        let mut phase = self.phase;
+        let acceptor = Acceptor {
+            stack,
+            limits,
+            server: server(&limits),
+            snapshot: self.snapshot,
+            gauges: self.gauges,
+            spread: self.spread,
+            drain,
+        };
+        let (mut phase, mut queue) = (self.phase, self.queue);
 
         tokio::select! {
             never = acceptor.accept_all(&listener) => match never {},
+            () = acceptor.take_all(&mut queue) => {}
             () = reached(&mut phase, Phase::Draining) => {}
         }
         // Connections that the system has made already would be reset with the listener.
         // The socket itself is asked: the runtime may not have heard of them yet.
         while let Ok((stream, address)) = self.listener.accept() {
-            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
-                acceptor.spawn(stream, address);
-            }
+            acceptor.take(Accepted { stream, address, place: acceptor.spread.own() });
         }
+        queue.close();
+        acceptor.take_all(&mut queue).await;
         drop((listener, self.listener));
         let _ = draining.send(true);
         drop(acceptor);
@@ -108,9 +122,10 @@ impl Worker {
 struct Acceptor {
     stack: Rc<Stack>,
     limits: Limits,
-    server: Rc<auto::Builder<Streams>>,
+    server: Rc<http2::Builder<Streams>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     gauges: Arc<Gauges>,
+    spread: Spread,
     drain: watch::Receiver<bool>,
 }
 
@@ -121,7 +136,7 @@ impl Acceptor {
             match listener.accept().await {
                 Ok((stream, address)) => {
                     pause = FIRST_PAUSE;
-                    self.spawn(stream, address);
+                    self.spread(stream, address);
                 }
                 // The client is gone again: its own affair.
                 Err(error) if is_about_one_connection(&error) => {}
@@ -134,7 +149,33 @@ impl Acceptor {
         }
     }
 
-    fn spawn(&self, stream: TcpStream, address: std::net::SocketAddr) {
+    /// Serves a connection that was accepted here, or has the worker serve it that has the fewest.
+    fn spread(&self, stream: TcpStream, address: SocketAddr) {
+        let place = self.spread.place();
+        if self.spread.is_own(&place) {
+            return self.spawn(stream, address, place);
+        }
+        // A socket that this runtime can't let go of is broken.
+        let Ok(stream) = stream.into_std() else { return };
+        if let Err(back) = self.spread.hand_on(Accepted { stream, address, place }) {
+            self.take(Accepted { place: self.spread.own(), ..back });
+        }
+    }
+
+    /// Serves what other workers hand on, as long as they may.
+    async fn take_all(&self, queue: &mut UnboundedReceiver<Accepted>) {
+        while let Some(accepted) = queue.recv().await {
+            self.take(accepted);
+        }
+    }
+
+    fn take(&self, Accepted { stream, address, place }: Accepted) {
+        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+            self.spawn(stream, address, place);
+        }
+    }
+
+    fn spawn(&self, stream: TcpStream, address: SocketAddr, place: Place) {
         if self.gauges.connections.load(Ordering::Relaxed) >= self.limits.connections {
             self.gauges.connections_refused.fetch_add(1, Ordering::Relaxed);
             return;
@@ -143,12 +184,19 @@ impl Acceptor {
         let _ = stream.set_nodelay(true);
         let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
         let connection = Connection::new(peer, Arc::clone(&self.gauges));
-        let io = TokioIo::new(Watched::new(stream, Rc::clone(&connection)));
-        let (stack, server, limits, drain) =
+        let (stack, server, limits, mut drain) =
             (Rc::clone(&self.stack), Rc::clone(&self.server), self.limits, self.drain.clone());
         tokio::task::spawn_local(async move {
-            let service = service_fn(|request| {
+            let _place = place;
+            let http1 = Http1::new(stream, Rc::clone(&connection), Rc::clone(&stack), limits);
+            let End::Http2(stream, read) = http1.run(&mut drain).await else { return };
+            connection.speaks_http_2();
+            let io = TokioIo::new(Watched::new(read, stream, Rc::clone(&connection)));
+            let service = service_fn(|request: Request<hyper::body::Incoming>| {
                 let (stack, connection) = (Rc::clone(&stack), Rc::clone(&connection));
+                let (head, body) = request.into_parts();
+                let body = Incoming::of_stream(&head.headers, body);
+                let request = Request::from_parts(head, body);
                 async move { Ok::<_, std::convert::Infallible>(stack.serve(request, &connection).await) }
             });
             supervise(server.serve_connection(io, service), Rc::clone(&connection), limits, drain).await;
@@ -163,18 +211,10 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn server(limits: &Limits) -> Rc<auto::Builder<Streams>> {
+fn server(limits: &Limits) -> Rc<http2::Builder<Streams>> {
     let head = limits.header_bytes.saturating_add(HEAD_ROOM);
-    let mut server = auto::Builder::new(Streams { stall_limit: limits.idle_timeout });
+    let mut server = http2::Builder::new(Streams { stall_limit: limits.idle_timeout });
     server
-        .http1()
-        .timer(TokioTimer::new())
-        // The connection is watched from outside.
-        .header_read_timeout(None)
-        .max_headers(limits.headers.saturating_add(FIELD_ROOM))
-        .max_buf_size(head.max(128 * 1024));
-    server
-        .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))

@@ -1,25 +1,26 @@
 //! An answer's body: streamed from the upstream, ready at hand, or none.
 
 use std::{
-    fmt,
+    fmt, io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::{
     pool::Lease,
+    upload::Upload,
     upstream::{Counter, Upstream},
 };
+use crate::http1::{Decoder, SendError, Writer, fill::poll_fill};
 
 /// A body that broke off: the connection to the client is broken off too, so that it never looks complete.
 #[derive(Debug, thiserror::Error)]
 #[error("the upstream broke off its answer")]
-pub struct BodyError(#[source] hyper::Error);
+pub struct BodyError(#[source] io::Error);
 
 /// The body of an answer to the client.
 #[derive(Debug, Default)]
@@ -41,18 +42,36 @@ pub struct WatchedBody(Pin<Box<dyn HttpBody<Data = Bytes, Error = BodyError>>>);
 /// A body that comes from an upstream. At its end the connection goes back to its pool.
 #[derive(Debug)]
 pub struct UpstreamBody {
-    incoming: Incoming,
+    decoder: Decoder,
+    /// Gone when the body has ended or broken off.
     lease: Option<Lease>,
+    /// Whether the connection is good for another request.
+    lasts: bool,
+    rest: Option<Box<Rest>>,
     upstream: Rc<Upstream>,
 }
 
+/// The rest of a request whose answer has begun.
+#[derive(Debug)]
+pub(super) struct Rest {
+    pub(super) writer: Writer,
+    pub(super) upload: Upload,
+}
+
 impl Body {
-    pub(super) fn from_upstream(incoming: Incoming, lease: Lease, upstream: Rc<Upstream>) -> Self {
-        if incoming.is_end_stream() {
-            lease.give_back();
-            return Self::Empty;
+    /// The body that `decoder` reads from the leased connection, which `lasts` or does not.
+    pub(super) fn from_upstream(
+        decoder: Decoder,
+        (lease, lasts): (Lease, bool),
+        rest: Option<Box<Rest>>,
+        upstream: Rc<Upstream>,
+    ) -> Self {
+        let mut body = UpstreamBody { decoder, lease: Some(lease), lasts, rest, upstream };
+        if !body.decoder.is_done() {
+            return Self::Upstream(body);
         }
-        Self::Upstream(UpstreamBody { incoming, lease: Some(lease), upstream })
+        body.end();
+        Self::Empty
     }
 
     /// What `body` makes of one of these.
@@ -70,23 +89,63 @@ impl From<Bytes> for Body {
 
 impl UpstreamBody {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(context);
-        match &polled {
-            Poll::Pending => {}
-            Poll::Ready(Some(Err(_))) => {
-                self.lease = None;
-                self.upstream.count(Counter::Truncated);
-            }
+        let polled = self.poll_piece(context);
+        if let Poll::Ready(Some(Err(_))) = polled {
+            self.lease = None;
+            self.upstream.count(Counter::Truncated);
+        }
+        polled.map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(BodyError)))
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        self.poll_rest(context)?;
+        loop {
+            let Some(Lease { connection, .. }) = &mut self.lease else { return Poll::Ready(None) };
+            let piece = self.decoder.decode(&mut connection.input).map_err(io::Error::other)?;
             // Whoever reads a body with a known length may stop asking after its last byte.
-            Poll::Ready(end) => {
-                if (end.is_none() || self.incoming.is_end_stream())
-                    && let Some(lease) = self.lease.take()
-                {
-                    lease.give_back();
-                }
+            if self.decoder.is_done() {
+                self.end();
+            }
+            if let Some(piece) = piece {
+                return Poll::Ready(Some(Ok(piece)));
+            }
+            let Some(Lease { connection, .. }) = &mut self.lease else { return Poll::Ready(None) };
+            let expected = self.decoder.expected();
+            if ready!(poll_fill(&mut connection.socket, context, &mut connection.input, expected))? == 0 {
+                self.decoder.end().map_err(io::Error::other)?;
+                self.end();
             }
         }
-        polled.map_err(BodyError)
+    }
+
+    /// Goes on sending the request.
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let (Some(Rest { writer, upload }), Some(lease)) = (self.rest.as_deref_mut(), &mut self.lease) else {
+            return Ok(());
+        };
+        match writer.poll_send(&mut lease.connection.socket, upload, context) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => {
+                self.rest = None;
+                Ok(())
+            }
+            // An upstream that wants no more of the request may still answer.
+            Poll::Ready(Err(SendError::Socket(_))) => {
+                (self.rest, self.lasts) = (None, false);
+                Ok(())
+            }
+            Poll::Ready(Err(error @ (SendError::Body(_) | SendError::Length))) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// The answer has been read to its end.
+    fn end(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && self.lasts
+            && self.rest.is_none()
+        {
+            lease.give_back();
+        }
     }
 }
 
@@ -110,7 +169,7 @@ impl HttpBody for Body {
         match self {
             Self::Empty => true,
             Self::Ready(_) => false,
-            Self::Upstream(body) => body.incoming.is_end_stream(),
+            Self::Upstream(body) => body.decoder.is_done(),
             Self::Watched(body) => body.0.is_end_stream(),
         }
     }
@@ -119,7 +178,7 @@ impl HttpBody for Body {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Ready(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Upstream(body) => body.incoming.size_hint(),
+            Self::Upstream(body) => body.decoder.remaining().map(SizeHint::with_exact).unwrap_or_default(),
             Self::Watched(body) => body.0.size_hint(),
         }
     }

@@ -13,15 +13,15 @@
 
 use std::{rc::Rc, time::Duration};
 
-use http::{HeaderMap, Request, Response, StatusCode, Uri, Version, header, uri};
-use hyper::{body::Incoming, client::conn::TrySendError};
-use tokio::time::{Instant, timeout_at};
+use http::{Request, Response, Uri, Version, header, uri};
+use http_body::Body as _;
 
 use super::{
-    Body, ManagedHeaders, Peer, Upstreams, hop_by_hop,
+    Body, Incoming, ManagedHeaders, Peer, Upstreams,
+    exchange::{Outcome, exchange},
     pool::{Lease, Pool},
     rewrite,
-    upload::{self, Progress, Upload, UploadError},
+    upload::{self, Progress, Upload},
     upstream::{Counter, Upstream},
 };
 use crate::{
@@ -58,18 +58,13 @@ pub async fn forward(
         .upstreams
         .get(permit.rule().upstream())
         .ok_or_else(|| Rejection::UpstreamUnreachable("the rule's upstream is not configured".to_owned()))?;
-    if content_length(request.headers()).is_some_and(|length| length > context.body_bytes) {
+    if request.body().size_hint().exact().is_some_and(|length| length > context.body_bytes) {
         upload::discard(request);
         return Err(Rejection::TooLarge(TooLarge::Body));
     }
     let progress = Progress::new();
     let request = prepare(&permit, request, context, upstream, &progress)?;
     send(request, upstream, &progress).await
-}
-
-/// hyper lets a request through only if all its `Content-Length` fields agree.
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn prepare(
@@ -80,8 +75,10 @@ fn prepare(
     progress: &Rc<Progress>,
 ) -> Result<Request<Upload>, Rejection> {
     let (mut parts, incoming) = request.into_parts();
-    let unframed = parts.headers.get(header::CONTENT_LENGTH).is_none();
-    if !parts.headers.contains_key(header::HOST)
+    // A request of HTTP/1.1 has one: that was checked.
+    let may_lack_host = parts.version != Version::HTTP_11;
+    if may_lack_host
+        && !parts.headers.contains_key(header::HOST)
         && let Some(authority) = parts.uri.authority()
         && let Ok(host) = header::HeaderValue::from_str(authority.as_str())
     {
@@ -91,7 +88,8 @@ fn prepare(
     let resigned = permit.principal().map(|principal| context.managed.resign(principal)).transpose()?.flatten();
     rewrite::request(&mut parts.headers, parts.version, context.peer, context.managed, identity);
     parts.headers.extend(resigned);
-    if !parts.headers.contains_key(header::HOST)
+    if may_lack_host
+        && !parts.headers.contains_key(header::HOST)
         && let Some(server) = upstream.settings().servers.first()
         && let Ok(host) = header::HeaderValue::from_str(server.as_str())
     {
@@ -101,10 +99,6 @@ fn prepare(
     parts.uri = origin_form(parts.uri)?;
     parts.version = Version::HTTP_11;
     let upload = Upload::new(incoming, context.body_bytes, context.stall_limit, Rc::clone(progress));
-    if unframed && matches!(upload, Upload::Streaming(_)) {
-        // Said outright, for with GET the client would take the body for none.
-        parts.headers.insert(header::TRANSFER_ENCODING, header::HeaderValue::from_static("chunked"));
-    }
     // Fresh extensions: those of the server's side mean nothing to the client's.
     parts.extensions = http::Extensions::new();
     Ok(Request::from_parts(parts, upload))
@@ -120,26 +114,29 @@ fn origin_form(target: Uri) -> Result<Uri, Rejection> {
 }
 
 async fn send(
-    mut request: Request<Upload>,
+    request: Request<Upload>,
     upstream: &Rc<Upstream>,
-    progress: &Rc<Progress>,
+    progress: &Progress,
 ) -> Result<Response<Body>, Rejection> {
+    let (head, mut upload) = request.into_parts();
     let mut retries = upstream.settings().retries;
     let mut pool = server(upstream)?;
     loop {
-        let failed = match lease(pool, upstream).await {
-            Err(cause) => Unsent { request: Box::new(request), cause, reused: false },
-            Ok(lease) => match exchange(lease, request, upstream, progress).await? {
-                Outcome::Answer(response) => return Ok(response),
-                Outcome::Unsent(unsent) => unsent,
-            },
+        let (cause, reused) = match lease(pool, upstream).await {
+            Err(cause) => (cause, false),
+            Ok(lease) => {
+                let reused = lease.reused;
+                match exchange(lease, &head, &mut upload, upstream, progress).await? {
+                    Outcome::Answer(response) => return Ok(response),
+                    Outcome::Unsent(cause) => (cause, reused),
+                }
+            }
         };
-        request = *failed.request;
-        if failed.reused {
+        if reused {
             continue;
         }
         if retries == 0 {
-            return Err(Rejection::UpstreamUnreachable(failed.cause));
+            return Err(Rejection::UpstreamUnreachable(cause));
         }
         retries -= 1;
         pool = server(upstream)?;
@@ -158,77 +155,4 @@ async fn lease(pool: &Rc<Pool>, upstream: &Upstream) -> Result<Lease, String> {
         upstream.count(Counter::Connect);
         format!("{}: {error}", pool.server())
     })
-}
-
-/// A request of which nothing was sent, and why.
-struct Unsent {
-    request: Box<Request<Upload>>,
-    cause: String,
-    reused: bool,
-}
-
-enum Outcome {
-    Answer(Response<Body>),
-    Unsent(Unsent),
-}
-
-async fn exchange(
-    mut lease: Lease,
-    request: Request<Upload>,
-    upstream: &Rc<Upstream>,
-    progress: &Rc<Progress>,
-) -> Result<Outcome, Rejection> {
-    let limit = upstream.settings().response_timeout;
-    let mut sending = std::pin::pin!(lease.sender().try_send_request(request));
-    let sent = loop {
-        let deadline = progress.upstream_waited_for_since() + limit;
-        match timeout_at(deadline, &mut sending).await {
-            Ok(sent) => break sent,
-            Err(_) if progress.upstream_waited_for_since() + limit > Instant::now() => {}
-            Err(_) => {
-                upstream.count(Counter::Timeout);
-                return Err(Rejection::UpstreamTimeout(format!("no answer within {limit:?}")));
-            }
-        }
-    };
-    match sent {
-        Ok(response) => answer(response, lease, upstream).map(Outcome::Answer),
-        Err(failed) => refuse(failed, lease.reused, upstream, progress).map(Outcome::Unsent),
-    }
-}
-
-fn answer(response: Response<Incoming>, lease: Lease, upstream: &Rc<Upstream>) -> Result<Response<Body>, Rejection> {
-    let (mut parts, incoming) = response.into_parts();
-    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-        upstream.count(Counter::Reset);
-        return Err(Rejection::UpstreamUnreachable("it switched protocols unasked".to_owned()));
-    }
-    hop_by_hop::strip_response(&mut parts.headers);
-    // The server's side writes the version that the client speaks.
-    parts.version = Version::HTTP_11;
-    parts.extensions = http::Extensions::new();
-    Ok(Response::from_parts(parts, Body::from_upstream(incoming, lease, Rc::clone(upstream))))
-}
-
-fn refuse(
-    mut failed: TrySendError<Request<Upload>>,
-    reused: bool,
-    upstream: &Upstream,
-    progress: &Progress,
-) -> Result<Unsent, Rejection> {
-    match progress.failure() {
-        Some(UploadError::TooLarge) => return Err(Rejection::TooLarge(TooLarge::Body)),
-        Some(error @ (UploadError::Stalled | UploadError::Broken)) => {
-            return Err(Rejection::BadRequest(BadRequest::Body(error.to_string())));
-        }
-        None => {}
-    }
-    let cause = failed.error().to_string();
-    match failed.take_message() {
-        Some(request) => Ok(Unsent { request: Box::new(request), cause, reused }),
-        None => {
-            upstream.count(Counter::Reset);
-            Err(Rejection::UpstreamUnreachable(cause))
-        }
-    }
 }

@@ -9,11 +9,12 @@
 //! A request gets here with a [`Permit`](crate::authz::Permit) or not at all ([`forward()`]).
 
 pub mod body;
+mod exchange;
 pub mod forward;
 pub mod forwarded;
 pub mod hop_by_hop;
 pub mod identity;
-mod line;
+pub mod incoming;
 mod pool;
 mod rewrite;
 pub mod upload;
@@ -23,4 +24,5 @@ pub use body::{Body, BodyError};
 pub use forward::{Context, forward};
 pub use forwarded::Peer;
 pub use identity::{AuthorizationHeader, ManagedHeaders};
+pub use incoming::Incoming;
 pub use upstream::{Upstream, UpstreamCounters, Upstreams};

@@ -2,30 +2,37 @@
 //!
 //! 1. The connection that was used last is taken first: the others grow old and are closed.
 //! 2. One that stood idle for longer than [`IDLE_LIFE`] is closed when the pool is next looked at.
-//! 3. One that is not ready for a request, or whose other end has hung up, is dropped, and the next one is taken.
+//! 3. One whose other end has hung up, or has sent what nobody asked for, is dropped, and the next one is taken.
 //! 4. A connection comes back when the answer's body has been read to its end ([`Lease::give_back`]); it is closed
 //!    if that never happens, for what is left in it belongs to no one.
 
-use std::{cell::RefCell, io, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    io,
+    mem::MaybeUninit,
+    rc::Rc,
+    task::{Context, Waker},
+    time::Duration,
+};
 
+use bytes::BytesMut;
 use http::uri::Authority;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
 
-use super::{line::Line, upload::Upload};
+use crate::http1::Deadline;
 
 /// How long a connection may stand idle before it is closed.
 const IDLE_LIFE: Duration = Duration::from_secs(30);
-/// The other end has hardly hung up on a connection that was in use so lately; the look at its socket is saved.
+/// The other end has hardly hung up unnoticed on a connection that was in use so lately; the look at its socket is saved.
 const SURELY_FRESH: Duration = Duration::from_millis(200);
 /// More idle connections than this are not kept.
 const MOST_IDLE: usize = 1024;
-/// What one connection reads at once at most, in bytes.
-const READ_BUFFER: usize = 128 * 1024;
+/// A larger buffer is not kept with an idle connection.
+const LARGEST_BUFFER: usize = 8 * 1024;
 
 /// The connections of one worker to one server.
 #[derive(Debug)]
@@ -36,20 +43,25 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     since: Instant,
 }
 
+/// A connection to a server, and what belongs to it from one exchange to the next.
 #[derive(Debug)]
-struct Connection {
-    sender: SendRequest<Upload>,
-    line: Line,
+pub(super) struct Connection {
+    pub(super) socket: TcpStream,
+    /// What has been read and not used.
+    pub(super) input: BytesMut,
+    /// For the heads that are sent.
+    pub(super) buffer: Vec<u8>,
+    pub(super) deadline: Deadline,
 }
 
 /// A connection that is in use by one request. Dropping it closes the connection.
 #[derive(Debug)]
 pub(super) struct Lease {
-    connection: Connection,
+    pub(super) connection: Box<Connection>,
     pool: Rc<Pool>,
     /// Whether it has served a request before: then its other end may just be closing it.
     pub(super) reused: bool,
@@ -73,8 +85,7 @@ impl Pool {
         let now = Instant::now();
         drop_expired(&mut idle, now);
         while let Some(Idle { connection, since }) = idle.pop() {
-            let fresh = now.duration_since(since) < SURELY_FRESH;
-            if connection.sender.is_ready() && (fresh || connection.line.is_quiet()) {
+            if connection.is_quiet(now.duration_since(since) < SURELY_FRESH) {
                 return Some(Lease { connection, pool: Rc::clone(self), reused: true });
             }
         }
@@ -83,37 +94,40 @@ impl Pool {
 
     /// A new connection, made within `limit`.
     pub(super) async fn connect(self: &Rc<Self>, limit: Duration) -> io::Result<Lease> {
-        let stream = timeout(limit, dial(&self.server))
+        let socket = timeout(limit, dial(&self.server))
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}")))??;
-        stream.set_nodelay(true)?;
-        let line = Line::new(stream);
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(READ_BUFFER)
-            .handshake(TokioIo::new(line.clone()))
-            .await
-            .map_err(io::Error::other)?;
-        tokio::task::spawn_local(async move {
-            // Whoever waits for an answer on this connection is told what went wrong there.
-            if let Err(error) = driver.await {
-                tracing::trace!(%error, "upstream connection ended");
-            }
-        });
-        Ok(Lease { connection: Connection { sender, line }, pool: Rc::clone(self), reused: false })
+        socket.set_nodelay(true)?;
+        let connection =
+            Connection { socket, input: BytesMut::new(), buffer: Vec::new(), deadline: Deadline::default() };
+        Ok(Lease { connection: Box::new(connection), pool: Rc::clone(self), reused: false })
+    }
+}
+
+impl Connection {
+    /// Whether it is open and nothing waits to be read: neither its end nor bytes that nobody asked for. If it is `fresh`
+    /// the runtime's word is enough, that nothing has happened on it.
+    fn is_quiet(&self, fresh: bool) -> bool {
+        let nothing_known = self.socket.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending();
+        if fresh && nothing_known {
+            return true;
+        }
+        let mut byte = [MaybeUninit::uninit()];
+        let peeked = SockRef::from(&self.socket).peek(&mut byte);
+        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 
 impl Lease {
-    pub(super) const fn sender(&mut self) -> &mut SendRequest<Upload> {
-        &mut self.connection.sender
-    }
-
-    /// Puts the connection back, for the next request.
-    pub(super) fn give_back(self) {
+    /// Puts the connection back, for the next request. Every byte that came on it has been used.
+    pub(super) fn give_back(mut self) {
         let mut idle = self.pool.idle.borrow_mut();
         let now = Instant::now();
         drop_expired(&mut idle, now);
-        if idle.len() < MOST_IDLE && !self.connection.sender.is_closed() {
+        if idle.len() < MOST_IDLE && self.connection.input.is_empty() {
+            // It may still hold on to the memory of a large answer.
+            self.connection.input = BytesMut::new();
+            self.connection.buffer.shrink_to(LARGEST_BUFFER);
             idle.push(Idle { connection: self.connection, since: now });
         }
     }

@@ -18,12 +18,15 @@ use bytes::Bytes;
 use http::{Request, header::EXPECT};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, timeout};
 
-/// How much of an unwanted body is read: bytes, and time.
-const DISCARDED_BYTES: usize = 1024 * 1024;
-const DISCARD_TIME: Duration = Duration::from_secs(2);
+use super::Incoming;
+use crate::http1::Length;
+
+/// How much of an unwanted body is read, in bytes.
+pub const DISCARDED_BYTES: usize = 1024 * 1024;
+/// And for how long.
+pub const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// Why a request's body did not get to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,18 +45,13 @@ pub enum UploadError {
 /// What is known about an upload while it is on its way, for the side that waits for the answer.
 #[derive(Debug)]
 pub(super) struct Progress {
-    failure: Cell<Option<UploadError>>,
     moved: Cell<Instant>,
     waits_for_client: Cell<bool>,
 }
 
 impl Progress {
     pub(super) fn new() -> Rc<Self> {
-        Rc::new(Self { failure: Cell::new(None), moved: Cell::new(Instant::now()), waits_for_client: Cell::new(false) })
-    }
-
-    pub(super) fn failure(&self) -> Option<UploadError> {
-        self.failure.get()
+        Rc::new(Self { moved: Cell::new(Instant::now()), waits_for_client: Cell::new(false) })
     }
 
     /// Since when it is the upstream that we wait for.
@@ -63,8 +61,9 @@ impl Progress {
 }
 
 /// The body of a request to the upstream.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum Upload {
+    #[default]
     Empty,
     Streaming(Streaming),
 }
@@ -87,12 +86,19 @@ impl Upload {
         }
         Self::Streaming(Streaming { incoming: Some(incoming), progress, remaining: limit, stall_limit, stall: None })
     }
+
+    /// How long it is on a connection of HTTP/1.1.
+    pub(super) fn length(&self) -> Length {
+        match self {
+            Self::Empty => Length::Exactly(0),
+            Self::Streaming(_) => self.size_hint().exact().map_or(Length::Chunked, Length::Exactly),
+        }
+    }
 }
 
 impl Streaming {
     fn fail(&mut self, error: UploadError) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         self.progress.waits_for_client.set(false);
-        self.progress.failure.set(Some(error));
         if let (Some(incoming), UploadError::TooLarge) = (self.incoming.take(), error) {
             discard_body(incoming);
         }
@@ -164,18 +170,16 @@ impl Body for Upload {
     }
 }
 
-/// Reads a little of the body of a request that was refused. A client that asked before sending its body is given no
-/// leave to send it.
+/// Reads a little of the body of a request that was refused: of a stream of HTTP/2, for with HTTP/1 the connection's task
+/// does that behind the answer. A client that asked before sending its body is given no leave to send it.
 pub fn discard(request: Request<Incoming>) {
     if !request.headers().contains_key(EXPECT) {
         discard_body(request.into_body());
     }
 }
 
-fn discard_body(mut body: Incoming) {
-    if body.is_end_stream() {
-        return;
-    }
+fn discard_body(body: Incoming) {
+    let Incoming::Http2(mut body) = body else { return };
     let reading = async move {
         let mut left = DISCARDED_BYTES;
         while let Some(Ok(frame)) = body.frame().await {

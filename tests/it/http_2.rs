@@ -101,8 +101,11 @@ async fn a_truncated_answer_resets_the_stream() {
     });
     let gateway = Gateway::before(&upstream);
     let (mut sender, _connection) = connect(&gateway).await;
-    let response = send(&mut sender, Request::get("http://a/public/x"), "").await;
-    assert!(response.into_body().collect().await.is_err());
+    // The reset may overtake the head.
+    let request = Request::get("http://a/public/x").body(Full::default()).unwrap();
+    if let Ok(response) = sender.send_request(request).await {
+        assert!(response.into_body().collect().await.is_err());
+    }
 }
 
 #[tokio::test]

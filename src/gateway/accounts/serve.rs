@@ -7,7 +7,6 @@ use std::{net::IpAddr, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use ipnet::IpNet;
 use tokio::time::timeout;
 
@@ -18,7 +17,7 @@ use crate::{
         engine::{Accounts, Call},
     },
     authn::Principal,
-    proxy::{Peer, upload::discard},
+    proxy::{Incoming, Peer, upload::discard},
     rejection::{BadRequest, Rejection, TooLarge},
 };
 

@@ -35,6 +35,7 @@ use crate::{
     clock::Clock,
     config::Limits,
     contract::{Contract, Facts},
+    proxy::Incoming,
     rejection::Rejection,
 };
 
@@ -195,7 +196,7 @@ impl<'a> Gate<'a> {
 
     fn authenticate(
         &self,
-        request: &Request<()>,
+        request: &Request<Incoming>,
         found: Option<&Match<'_>>,
         waited: &Waited,
         trail: &mut Trail,

@@ -7,6 +7,7 @@ use super::Credentials;
 use crate::{
     authz::path,
     jwt::InvalidToken,
+    proxy::Incoming,
     rejection::{BadRequest, Rejection},
 };
 
@@ -50,9 +51,9 @@ impl Question {
     }
 
     /// The request, as far as the checks look at it.
-    pub(super) fn request(&self) -> Result<Request<()>, Rejection> {
+    pub(super) fn request(&self) -> Result<Request<Incoming>, Rejection> {
         let method = Method::from_bytes(self.method.as_bytes()).map_err(|_| Rejection::BadRequest(BadRequest::Method));
-        let mut request = Request::new(());
+        let mut request = Request::new(Incoming::Empty);
         *request.method_mut() = method?;
         // A proxy's or a server's own target (RFC 9112 §3.2) is none that a client of an API sends.
         let target = Some(&self.target).filter(|target| target.starts_with('/')).and_then(|target| target.parse().ok());

@@ -1,0 +1,320 @@
+//! A client's connection of HTTP/1: one request after the other, all by one task.
+//!
+//! 1. A head is read, and refused in the contract's words if it is none; then the connection ends.
+//! 2. The request goes through the [`Stack`]. A client that hangs up meanwhile takes its request with it.
+//! 3. The answer is sent, its first bytes with its head.
+//! 4. What the request's body still has is read over, up to [`DISCARDED_BYTES`] and [`DISCARD_TIME`]: a connection that
+//!    is closed with bytes unread is reset, and the client may lose the answer.
+//! 5. The connection goes on, unless one side means it to end (RFC 9112 §9.3) or the body was not read to its end.
+//!
+//! Between two requests a connection holds no buffer. How long each of these may take is said in [`connection`].
+//!
+//! [`connection`]: super::connection
+
+mod answer;
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use http::{HeaderMap, Method, Request, Response, Version, header};
+use socket2::SockRef;
+use tokio::{net::TcpStream, sync::watch, time::Instant};
+
+use super::{
+    body::Answer,
+    connection::{Connection, LINGER},
+    stack::Stack,
+};
+use crate::{
+    config::Limits,
+    http1::{Deadline, Head, HeadError, HeadLimits, Length, Line, SendError, Writer},
+    proxy::{
+        Incoming,
+        upload::{DISCARD_TIME, DISCARDED_BYTES},
+    },
+    rejection::{BadRequest, Rejection, TooLarge},
+};
+
+/// What a client of HTTP/2 begins with (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A head may have so many bytes beyond the limit before it is no request at all: until then it is the stack that refuses
+/// it, and knows its path.
+const HEAD_ROOM: usize = 32 * 1024;
+/// The same in header fields.
+const FIELD_ROOM: usize = 28;
+
+/// One client's connection, as long as it speaks HTTP/1.
+pub(super) struct Http1 {
+    line: Rc<Line>,
+    connection: Rc<Connection>,
+    stack: Rc<Stack>,
+    limits: Limits,
+    deadline: Deadline,
+}
+
+/// How a connection ended.
+pub(super) enum End {
+    Closed,
+    /// Its client speaks HTTP/2; these bytes have been read.
+    Http2(TcpStream, bytes::Bytes),
+}
+
+enum Next {
+    Request(Request<()>),
+    Refused(Rejection),
+    Http2,
+    Closed,
+}
+
+/// What an answer has to know of its request.
+#[derive(Clone, Copy)]
+struct Asked {
+    version: Version,
+    is_head: bool,
+    /// Whether the client means the connection to go on.
+    persistent: bool,
+}
+
+/// What becomes of a connection behind an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    GoesOn,
+    Ends,
+    Broken,
+}
+
+impl Http1 {
+    pub(super) fn new(socket: TcpStream, connection: Rc<Connection>, stack: Rc<Stack>, limits: Limits) -> Self {
+        Self { line: Line::new(socket), connection, stack, limits, deadline: Deadline::default() }
+    }
+
+    /// Serves until the connection ends or turns out to be one of HTTP/2.
+    pub(super) async fn run(mut self, draining: &mut watch::Receiver<bool>) -> End {
+        // Whoever drains waits for the last receiver to go: this one stays until the connection has ended.
+        let drain = draining.clone();
+        let mut drained = pin!(async {
+            let _ = draining.wait_for(|draining| *draining).await;
+        });
+        let mut head = Head::default();
+        let mut first = true;
+        loop {
+            let (response, asked) = match self.next(&mut head, first, drained.as_mut()).await {
+                Next::Closed => return End::Closed,
+                Next::Http2 => {
+                    return self.line.into_parts().map_or(End::Closed, |(socket, read)| End::Http2(socket, read));
+                }
+                Next::Refused(rejection) => {
+                    let response = self.stack.refuse(&rejection, &self.connection);
+                    let asked = Asked { version: Version::HTTP_11, is_head: false, persistent: false };
+                    if self.send(response, asked).await != After::Broken {
+                        self.linger().await;
+                    }
+                    return End::Closed;
+                }
+                Next::Request(request) => {
+                    let asked = Asked::new(&request);
+                    match self.answer(request).await {
+                        Some(response) => (response, asked),
+                        None => return End::Closed,
+                    }
+                }
+            };
+            let persistent = asked.persistent && !*drain.borrow();
+            let after = self.send(response, Asked { persistent, ..asked }).await;
+            if after == After::Broken || !self.finish(after).await {
+                return End::Closed;
+            }
+            first = false;
+        }
+    }
+
+    /// The next request's head. Whoever waits for it holds no buffer.
+    async fn next(&mut self, head: &mut Head, first: bool, mut drained: Pin<&mut impl Future<Output = ()>>) -> Next {
+        let limits = HeadLimits {
+            bytes: self.limits.header_bytes.saturating_add(HEAD_ROOM),
+            fields: self.limits.headers.saturating_add(FIELD_ROOM),
+        };
+        let mut lingering = None;
+        let mut has_drained = false;
+        poll_fn(|context| {
+            loop {
+                if let Some(next) = self.line.with_input(|input| {
+                    if !input.is_empty() {
+                        self.connection.head_begins();
+                    }
+                    read(head, input, first, limits)
+                }) {
+                    return Poll::Ready(next);
+                }
+                match self.line.poll_read(context) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Closed),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Pending => break,
+                }
+            }
+            if !has_drained && drained.as_mut().poll(context).is_ready() {
+                has_drained = true;
+                lingering = Some(Instant::now() + LINGER);
+            }
+            let Some((deadline, _)) = self.connection.deadline(&self.limits) else { return Poll::Pending };
+            let deadline = lingering.map_or(deadline, |end| end.min(deadline));
+            ready!(self.deadline.poll(deadline, context));
+            Poll::Ready(Next::Closed)
+        })
+        .await
+    }
+
+    /// The answer to a request; `None` if its client has hung up.
+    async fn answer(&mut self, request: Request<()>) -> Option<Response<Answer>> {
+        let body = Incoming::on_line(&self.line, &request);
+        let request = request.map(|()| body);
+        let mut serving = pin!(self.stack.serve(request, &self.connection));
+        poll_fn(|context| {
+            if let Poll::Ready(response) = serving.as_mut().poll(context) {
+                return Poll::Ready(Some(response));
+            }
+            self.line.poll_hung_up(context).map(|()| None)
+        })
+        .await
+    }
+
+    async fn send(&mut self, response: Response<Answer>, asked: Asked) -> After {
+        let (parts, mut body) = response.into_parts();
+        let mut head = Vec::with_capacity(1024);
+        head.extend_from_slice(self.line.take_rest_of_leave());
+        let (length, goes_on) = answer::head(&mut head, &parts, &body, asked, || self.stack.date());
+        let mut writer = Writer::new(head, length);
+        let mut blocked: Option<(u64, Instant)> = None;
+        let sent = poll_fn(|context| {
+            let polled = self.line.with_socket(|socket| writer.poll_send(socket, &mut body, context));
+            if polled.is_ready() {
+                return polled;
+            }
+            if self.line.poll_hung_up(context).is_ready() {
+                return Poll::Ready(Err(SendError::Socket(io::ErrorKind::ConnectionAborted.into())));
+            }
+            if !writer.is_blocked() {
+                blocked = None;
+                return Poll::Pending;
+            }
+            let since = match blocked {
+                Some((sent, since)) if sent == writer.total() => since,
+                Some(_) | None => Instant::now(),
+            };
+            blocked = Some((writer.total(), since));
+            ready!(self.deadline.poll(since + self.limits.idle_timeout, context));
+            Poll::Ready(Err(SendError::Socket(io::ErrorKind::TimedOut.into())))
+        });
+        match sent.await {
+            Ok(()) if goes_on => After::GoesOn,
+            Ok(()) => After::Ends,
+            Err(_) => {
+                if length == Length::UntilClose {
+                    // Else what was sent would look like all of it.
+                    self.line.with_socket(|socket| {
+                        let _ = SockRef::from(&*socket).set_linger(Some(std::time::Duration::ZERO));
+                    });
+                }
+                After::Broken
+            }
+        }
+    }
+
+    /// Reads over what is left of the request. Whether the connection goes on.
+    async fn finish(&mut self, after: After) -> bool {
+        if !self.line.is_body_readable() {
+            self.linger().await;
+            return false;
+        }
+        let read_over = self.line.is_body_read()
+            || self
+                .read_over(|line, context| line.poll_body(context).map(|piece| piece.map_or(Some(0), length_of)))
+                .await;
+        read_over && after == After::GoesOn
+    }
+
+    /// Says that nothing more comes, and reads over what still does. What it would mean is not asked.
+    async fn linger(&mut self) {
+        self.line.with_socket(|socket| {
+            let _ = SockRef::from(&*socket).shutdown(std::net::Shutdown::Write);
+        });
+        self.line.with_input(bytes::BytesMut::clear);
+        self.read_over(|line, context| {
+            let read = ready!(line.poll_read(context));
+            line.with_input(bytes::BytesMut::clear);
+            Poll::Ready(read.ok())
+        })
+        .await;
+    }
+
+    /// Whether `read` came to an end, which it shows by 0, within the limits of what is read over. `None` is no end.
+    async fn read_over(&mut self, mut read: impl FnMut(&Line, &mut Context<'_>) -> Poll<Option<usize>>) -> bool {
+        let end = Instant::now() + DISCARD_TIME;
+        let mut left = DISCARDED_BYTES;
+        poll_fn(|context| {
+            loop {
+                match read(&self.line, context) {
+                    Poll::Ready(Some(0)) => return Poll::Ready(true),
+                    Poll::Ready(Some(length)) if length <= left => left -= length,
+                    Poll::Ready(_) => return Poll::Ready(false),
+                    Poll::Pending => break,
+                }
+            }
+            self.deadline.poll(end, context).map(|()| false)
+        })
+        .await
+    }
+}
+
+/// A piece is not empty.
+fn length_of<E>(piece: Result<bytes::Bytes, E>) -> Option<usize> {
+    piece.ok().map(|piece| piece.len())
+}
+
+impl Asked {
+    fn new(request: &Request<()>) -> Self {
+        let version = request.version();
+        Self {
+            version,
+            is_head: request.method() == Method::HEAD,
+            persistent: is_persistent(version, request.headers()),
+        }
+    }
+}
+
+/// Whether one side means its connection to go on (RFC 9112 §9.3).
+fn is_persistent(version: Version, headers: &HeaderMap) -> bool {
+    let mut options =
+        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if version == Version::HTTP_11 {
+        !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    } else {
+        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"keep-alive"))
+    }
+}
+
+/// What has come of a request's head.
+fn read(head: &mut Head, input: &mut bytes::BytesMut, first: bool, limits: HeadLimits) -> Option<Next> {
+    if first && !input.is_empty() {
+        if input.starts_with(PREFACE) {
+            return Some(Next::Http2);
+        }
+        if PREFACE.starts_with(input) {
+            return None;
+        }
+    }
+    if input.is_empty() {
+        return None;
+    }
+    match head.request(input, limits) {
+        Ok(request) => request.map(Next::Request),
+        Err(HeadError::TooLarge) => Some(Next::Refused(Rejection::TooLarge(TooLarge::Head))),
+        Err(error) => Some(Next::Refused(Rejection::BadRequest(BadRequest::Head(error.to_string())))),
+    }
+}

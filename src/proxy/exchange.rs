@@ -1,0 +1,208 @@
+//! One request and its answer on one connection of HTTP/1.1.
+//!
+//! 1. The request is sent and the answer read at the same time: an upstream may answer before it has read everything, and
+//!    then the rest goes on being sent while the answer is passed on.
+//! 2. Interim answers (1xx, RFC 9110 §15.2) are read over, up to [`MOST_INTERIM`]. An answer with 101 is none: no upgrade
+//!    was asked for.
+//! 3. The connection is good for another request if both sides mean it to be (RFC 9112 §9.3), the request was sent to its
+//!    end, and the answer's length was beyond doubt.
+
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use http::{HeaderMap, Method, Response, StatusCode, Version, header, request::Parts};
+use tokio::time::Instant;
+
+use super::{
+    Body,
+    body::Rest,
+    hop_by_hop,
+    pool::{Connection, Lease},
+    upload::{Progress, Upload, UploadError},
+    upstream::{Counter, Upstream},
+};
+use crate::{
+    http1::{Decoder, Head, HeadLimits, Length, SendError, Writer, encode, fill::poll_fill},
+    rejection::{BadRequest, Rejection, TooLarge},
+};
+
+/// What the head of an answer may have.
+const LIMITS: HeadLimits = HeadLimits { bytes: 128 * 1024, fields: 256 };
+/// So many interim answers are borne.
+const MOST_INTERIM: u32 = 16;
+
+/// What came of an exchange.
+pub(super) enum Outcome {
+    Answer(Response<Body>),
+    /// No byte of the request was sent, because of this.
+    Unsent(String),
+}
+
+/// Why there is no answer.
+enum Failure {
+    Unsent(String),
+    Upload(UploadError),
+    Invalid(String),
+    Late,
+}
+
+/// Sends the request with this `head` and the body `upload` on the leased connection.
+pub(super) async fn exchange(
+    mut lease: Lease,
+    head: &Parts,
+    upload: &mut Upload,
+    upstream: &Rc<Upstream>,
+    progress: &Progress,
+) -> Result<Outcome, Rejection> {
+    let length = upload.length();
+    let mut buffer = std::mem::take(&mut lease.connection.buffer);
+    encode::request(&mut buffer, &head.method, &head.uri, &head.headers);
+    buffer.extend_from_slice(if length == Length::Chunked { b"transfer-encoding: chunked\r\n\r\n" } else { b"\r\n" });
+    let mut exchange =
+        Exchange { writer: Writer::new(buffer, length), sending: true, head: Head::default(), interim: 0 };
+    let limit = upstream.settings().response_timeout;
+    let received = poll_fn(|context| {
+        if let Poll::Ready(received) = exchange.poll(&mut lease.connection, upload, context) {
+            return Poll::Ready(received);
+        }
+        loop {
+            let deadline = progress.upstream_waited_for_since() + limit;
+            ready!(lease.connection.deadline.poll(deadline, context));
+            if progress.upstream_waited_for_since() + limit <= Instant::now() {
+                return Poll::Ready(Err(Failure::Late));
+            }
+        }
+    });
+    match received.await {
+        Ok(response) => exchange.answer(response, lease, &head.method, upload, upstream).map(Outcome::Answer),
+        Err(Failure::Unsent(cause)) => Ok(Outcome::Unsent(cause)),
+        Err(Failure::Upload(UploadError::TooLarge)) => Err(Rejection::TooLarge(TooLarge::Body)),
+        Err(Failure::Upload(error @ (UploadError::Stalled | UploadError::Broken))) => {
+            Err(Rejection::BadRequest(BadRequest::Body(error.to_string())))
+        }
+        Err(Failure::Invalid(cause)) => {
+            upstream.count(Counter::Reset);
+            Err(Rejection::UpstreamUnreachable(cause))
+        }
+        Err(Failure::Late) => {
+            upstream.count(Counter::Timeout);
+            Err(Rejection::UpstreamTimeout(format!("no answer within {limit:?}")))
+        }
+    }
+}
+
+struct Exchange {
+    writer: Writer,
+    /// Until the request is sent, or can't be.
+    sending: bool,
+    head: Head,
+    interim: u32,
+}
+
+impl Exchange {
+    fn poll(
+        &mut self,
+        connection: &mut Connection,
+        upload: &mut Upload,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Response<()>, Failure>> {
+        if self.sending
+            && let Poll::Ready(sent) = self.writer.poll_send(&mut connection.socket, upload, context)
+        {
+            self.sending = false;
+            match sent {
+                Ok(()) => {}
+                Err(SendError::Body(error)) => return Poll::Ready(Err(Failure::Upload(error))),
+                Err(SendError::Length) => return Poll::Ready(Err(Failure::Upload(UploadError::Broken))),
+                Err(SendError::Socket(error)) if !self.writer.began() => {
+                    return Poll::Ready(Err(Failure::Unsent(error.to_string())));
+                }
+                // It may have answered before it closed.
+                Err(SendError::Socket(_)) => {}
+            }
+        }
+        loop {
+            match self.head.response(&mut connection.input, LIMITS) {
+                Ok(None) => {}
+                Ok(Some(response)) if self.is_interim(&response) => continue,
+                Ok(Some(response)) => return Poll::Ready(Ok(response)),
+                Err(error) => return Poll::Ready(Err(Failure::Invalid(format!("its answer is not HTTP/1: {error}")))),
+            }
+            let cause = match ready!(poll_fill(&mut connection.socket, context, &mut connection.input, 0)) {
+                Ok(0) => "it closed the connection before it had answered".to_owned(),
+                Ok(_) => continue,
+                Err(error) => format!("it did not answer: {error}"),
+            };
+            return Poll::Ready(Err(Failure::Invalid(cause)));
+        }
+    }
+
+    fn is_interim(&mut self, response: &Response<()>) -> bool {
+        let status = response.status();
+        self.interim += 1;
+        status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS && self.interim <= MOST_INTERIM
+    }
+
+    fn answer(
+        self,
+        response: Response<()>,
+        mut lease: Lease,
+        method: &Method,
+        upload: &mut Upload,
+        upstream: &Rc<Upstream>,
+    ) -> Result<Response<Body>, Rejection> {
+        let (mut parts, ()) = response.into_parts();
+        let invalid = |cause: String| {
+            upstream.count(Counter::Reset);
+            Rejection::UpstreamUnreachable(cause)
+        };
+        if parts.status.is_informational() {
+            return Err(invalid(format!("it answered with {}", parts.status.as_u16())));
+        }
+        let length = Length::of_response(method, parts.status, parts.version, &parts.headers)
+            .map_err(|error| invalid(format!("nobody can tell how long its answer is: {error}")))?;
+        let lasts = is_persistent(parts.version, &parts.headers) && length != Length::UntilClose;
+        let lasts = make_length_single(&mut parts.headers, length) && lasts;
+        hop_by_hop::strip_response(&mut parts.headers);
+        // The server's side writes the version that the client speaks.
+        parts.version = Version::HTTP_11;
+        let rest = if self.sending {
+            Some(Box::new(Rest { writer: self.writer, upload: std::mem::take(upload) }))
+        } else {
+            lease.connection.buffer = self.writer.into_buffer();
+            None
+        };
+        let body = Body::from_upstream(Decoder::from(length), (lease, lasts), rest, Rc::clone(upstream));
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+/// Whether the other side means the connection to go on (RFC 9112 §9.3).
+fn is_persistent(version: Version, headers: &HeaderMap) -> bool {
+    let mut says =
+        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if version == Version::HTTP_11 {
+        !says.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    } else {
+        says.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"keep-alive"))
+    }
+}
+
+/// Leaves one `Content-Length` where there are equal ones, and none beside chunks (RFC 9112 §6.3). Whether the answer said
+/// how long it is in one way only.
+fn make_length_single(headers: &mut HeaderMap, length: Length) -> bool {
+    match length {
+        Length::Chunked => headers.remove(header::CONTENT_LENGTH).is_none(),
+        Length::Exactly(_) | Length::UntilClose => {
+            let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+            if let (Some(first), Some(_)) = (lengths.next(), lengths.next()) {
+                let first = first.clone();
+                headers.insert(header::CONTENT_LENGTH, first);
+            }
+            true
+        }
+    }
+}
