@@ -2,23 +2,24 @@
 """Counts the instructions that the gateway spends on a request in user space, with callgrind: the same on every run to
 about one in a hundred, however busy the machine is.
 
-    benches/side_by_side/instructions.py BINARY PROFILE [--record]
+    benches/side_by_side/instructions.py BINARY PROFILE [--record] [--keep FOLDER]
 
 PROFILE is the Cargo profile that BINARY was built with; the figures of each stand in instructions.json. Without --record
 it fails if a case takes more than 5 % above its figure. Needs valgrind.
 """
 
+import argparse
 import json
-import os
 import pathlib
 import re
-import socket
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
-HERE = pathlib.Path(__file__).resolve().parent
+from load import Crowd, head
+from products import HERE, Failed, Gateway
+
 RECORDED = HERE / "instructions.json"
 ALLOWED = 1.05
 # Requests come in over as many connections as wrk would use, so that one wake-up of the worker serves several.
@@ -61,137 +62,80 @@ access = "public"
 """
 
 
-class Gateway:
-    """A gateway that serves by a configuration, from a folder of its own."""
-
-    def __init__(self, binary, folder, configuration, *prefix):
-        folder.mkdir()
-        (folder / "gateway.toml").write_text(configuration)
-        self.binary, self.folder = binary, folder
-        self.banner, self.log = (open(folder / name, "w+") for name in ("banner", "log"))
-        environment = {**os.environ, "RUST_LOG": "warn"}
-        self.process = subprocess.Popen(
-            [*prefix, binary], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=self.banner, stderr=self.log)
-        self.address = self._wait_for_address()
-
-    def _wait_for_address(self):
-        for _ in range(1200):
-            self.banner.seek(0)
-            found = re.search(r"listens on http://([0-9.]+):(\d+)", self.banner.read())
-            if found:
-                return found[1], int(found[2])
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.1)
-        self.log.seek(0)
-        raise SystemExit(f"the gateway does not start:\n{self.log.read()}")
-
-    def token(self):
-        command = [self.binary, "token", "mint", "--subject", "user-000001", "--claim", "scope=read:items write:items profile email"]
-        return subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True).stdout.strip()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(60)
-
-
-class Crowd:
-    """Clients that keep their connections open and ask in turns."""
-
-    def __init__(self, address):
-        self.sockets = [socket.create_connection(address, timeout=120) for _ in range(CONNECTIONS)]
-        for connection in self.sockets:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def ask(self, head, status, rounds):
-        for _ in range(rounds):
-            for connection in self.sockets:
-                connection.sendall(head)
-            for connection in self.sockets:
-                read_answer(connection, status)
-
-
-def read_answer(connection, status):
-    answer = b""
-    while True:
-        read = connection.recv(65536)
-        if not read:
-            raise SystemExit(f"the gateway hung up after {answer!r}")
-        answer += read
-        head, end, body = answer.partition(b"\r\n\r\n")
-        length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
-        if end and length and len(body) >= int(length[1]):
-            break
-    if not head.startswith(b"HTTP/1.1 %d " % status):
-        raise SystemExit(f"not {status}: {head!r}")
-
-
-def head(path, *fields):
-    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1:8080", *fields]
-    return "".join(line + "\r\n" for line in [*lines, ""]).encode()
-
-
 def control(pid, *arguments):
-    subprocess.run(["callgrind_control", *arguments, str(pid)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["callgrind_control", *arguments, str(pid)], check=True, capture_output=True)
 
 
 def total(profile):
     """What a dump of callgrind sums up to."""
-    return int(re.search(r"^(?:totals|summary): (\d+)", profile.read_text(), re.MULTILINE)[1])
+    found = int(re.search(r"^totals: (\d+)", profile.read_text(), re.MULTILINE)[1])
+    if not found:
+        raise Failed("callgrind has counted nothing")
+    return found
 
 
 def measure(gateway, crowd, number, request, status):
-    crowd.ask(request, status, WARM_UP)
+    for _ in range(WARM_UP):
+        crowd.ask(request, status)
     control(gateway.process.pid, "-z")
     control(gateway.process.pid, "-i", "on")
-    crowd.ask(request, status, ROUNDS)
+    for _ in range(ROUNDS):
+        crowd.ask(request, status)
     control(gateway.process.pid, "-i", "off")
     control(gateway.process.pid, "-d")
     return round(total(gateway.folder / f"profile.{number}") / (CONNECTIONS * ROUNDS))
 
 
-def count(binary, keep):
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        upstream = Gateway(binary, folder / "upstream", UPSTREAM)
+def mint(gateway):
+    command = [
+        gateway.binary, "token", "mint", "--subject", "user-000001", "--claim", "scope=read:items write:items profile email"]
+    return subprocess.run(command, cwd=gateway.folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def count(binary, keep=None):
+    """Instructions a request, by case; the profiles are moved to the folder `keep`."""
+    callgrind = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=profile"]
+    with tempfile.TemporaryDirectory() as folder, Gateway(pathlib.Path(folder, "upstream"), binary, UPSTREAM) as upstream:
         configuration = CONFIGURATION.format(upstream="{}:{}".format(*upstream.address))
-        gateway = Gateway(
-            binary, folder / "gateway", configuration, "valgrind", "-q", "--tool=callgrind", "--instr-atstart=no",
-            "--callgrind-out-file=profile")
-        try:
-            bearer = "Authorization: Bearer " + gateway.token()
+        with Gateway(pathlib.Path(folder, "gateway"), binary, configuration, prefix=callgrind) as gateway:
+            bearer = "Authorization: Bearer " + mint(gateway)
             cases = {
                 "es256_cached": (head("/items/7", "Accept: application/json", bearer), 200),
                 "public": (head("/public/7", "Accept: application/json", bearer), 200),
                 "no_token": (head("/items/7", "Accept: application/json"), 401),
             }
-            crowd, figures = Crowd(gateway.address), {}
-            for number, (name, case) in enumerate(cases.items(), 1):
-                figures[name] = measure(gateway, crowd, number, *case)
-                if keep:
-                    (gateway.folder / f"profile.{number}").rename(pathlib.Path(keep) / f"{name}.callgrind")
+            figures = {}
+            with Crowd(gateway.address, CONNECTIONS) as crowd:
+                for number, (name, case) in enumerate(cases.items(), 1):
+                    figures[name] = measure(gateway, crowd, number, *case)
+                    if keep:
+                        shutil.move(gateway.folder / f"profile.{number}", pathlib.Path(keep, f"{name}.callgrind"))
             return figures
-        finally:
-            gateway.stop()
-            upstream.stop()
 
 
 def main():
-    binary, profile = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]
-    keep = os.environ.get("KEEP_PROFILES")
-    figures = count(binary, keep)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("binary", type=lambda path: str(pathlib.Path(path).resolve()))
+    parser.add_argument("profile", help="the Cargo profile that it was built with")
+    parser.add_argument("--record", action="store_true", help="write the figures down instead of comparing them")
+    parser.add_argument("--keep", metavar="FOLDER", help="move the profiles there, for callgrind_annotate")
+    options = parser.parse_args()
+    figures = count(options.binary, options.keep)
     recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
-    if "--record" in sys.argv:
-        recorded[profile] = figures
+    if options.record:
+        recorded[options.profile] = figures
         RECORDED.write_text(json.dumps(recorded, indent=4) + "\n")
     worse = False
     for name, figure in figures.items():
-        known = recorded.get(profile, {}).get(name)
+        known = recorded.get(options.profile, {}).get(name)
         worse |= known is None or figure > known * ALLOWED
         print(f"{name}: {figure} instructions a request, recorded {known}")
     if worse:
-        raise SystemExit(f"more than {ALLOWED} times what is recorded for this case")
+        raise Failed(f"more than {ALLOWED} times what is recorded for a case, or nothing is recorded: --record does that")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (Failed, OSError, subprocess.CalledProcessError) as failure:
+        sys.exit(f"instructions: {failure}")
