@@ -152,6 +152,7 @@ fn described(upstream: &Upstream) -> String {
         .iter()
         .map(|server| match server {
             Server::Http { authority } => format!("http://{authority}"),
+            Server::H2c { authority } => format!("h2c://{authority}"),
             Server::Echo => "builtin:echo (answers with what it received)".to_owned(),
         })
         .collect();

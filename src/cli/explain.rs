@@ -119,6 +119,7 @@ fn explain(question: &Question, configuration: &Configuration) -> Result<Value, 
 fn upstreams(config: &Config) -> Vec<(String, Vec<String>)> {
     let server = |server: &Server| match server {
         Server::Http { authority } => format!("http://{authority}"),
+        Server::H2c { authority } => format!("h2c://{authority}"),
         Server::Echo => "builtin:echo".to_owned(),
     };
     let upstreams = config.upstreams.iter();

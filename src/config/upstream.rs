@@ -34,6 +34,11 @@ pub enum Server {
         /// Host and port as they were written.
         authority: Authority,
     },
+    /// `h2c://host:port`: HTTP/2 with prior knowledge; without a port, 80.
+    H2c {
+        /// Host and port as they were written.
+        authority: Authority,
+    },
     /// `builtin:echo`: the embedded server that answers with what it received.
     Echo,
 }
@@ -68,7 +73,7 @@ fn hide_passwords(reader: &mut Reader<'_>) {
     }
 }
 
-/// `http://host[:port]`, nothing behind it but a single `/`; or `builtin:echo`.
+/// `http://host[:port]` or `h2c://host[:port]`, nothing behind it but a single `/`; or `builtin:echo`.
 fn server(node: &Node) -> Result<Server, Mistake> {
     const HELP: &str = "write it like \"http://127.0.0.1:8000\"";
     let text = text(node)?;
@@ -85,8 +90,13 @@ fn server(node: &Node) -> Result<Server, Mistake> {
     if text.starts_with("https://") {
         return Err(Mistake::new("with `https://` is not yet supported"));
     }
-    let Some(rest) = text.strip_prefix("http://") else {
-        return Err(Mistake::new(format!("must be an `http://` URL, not \"{}\"", shown(text))).help(HELP));
+    let (rest, speaks_http_2) = match (text.strip_prefix("http://"), text.strip_prefix("h2c://")) {
+        (Some(rest), _) => (rest, false),
+        (None, Some(rest)) => (rest, true),
+        (None, None) => {
+            let mistake = Mistake::new(format!("must be an `http://` URL, not \"{}\"", shown(text)));
+            return Err(mistake.help(format!("{HELP}, or \"h2c://127.0.0.1:50051\" for HTTP/2")));
+        }
     };
     if rest.contains('#') {
         return refuse("a fragment");
@@ -103,7 +113,7 @@ fn server(node: &Node) -> Result<Server, Mistake> {
     if authority.host().is_empty() || !port_is_right(&authority) {
         return Err(wrong());
     }
-    Ok(Server::Http { authority })
+    Ok(if speaks_http_2 { Server::H2c { authority } } else { Server::Http { authority } })
 }
 
 /// `http` reads a port only when asked for it: one that is no number from 1 to 65535 looks like none.

@@ -28,7 +28,10 @@ use crate::{
     clock::Clock,
     config::{self, Config, Issuer, OwnerSource, OwnershipSettings, Server, Upstream},
     contract::Contract,
-    proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
+    proxy::{
+        AuthorizationHeader, ManagedHeaders,
+        upstream::{self, UpstreamSettings},
+    },
     store::{Location, Store},
 };
 
@@ -281,12 +284,13 @@ fn upstreams(configured: &[Upstream]) -> io::Result<(Vec<Arc<UpstreamSettings>>,
     let asks = |upstream: &Upstream| upstream.servers.contains(&Server::Echo);
     let echo = if configured.iter().any(asks) { Some(Echo::start()?) } else { None };
     let embedded = echo.as_ref().map(Echo::authority).transpose().map_err(io::Error::other)?;
-    let authority = |server: &Server| match server {
-        Server::Http { authority } => Some(authority.clone()),
-        Server::Echo => embedded.clone(),
+    let known = |server: &Server| match server {
+        Server::Http { authority } => Some(upstream::Server::http1(authority.clone())),
+        Server::H2c { authority } => Some(upstream::Server::http2(authority.clone())),
+        Server::Echo => embedded.clone().map(upstream::Server::http1),
     };
     let settings = configured.iter().map(|upstream| {
-        let servers = upstream.servers.iter().filter_map(authority).collect();
+        let servers = upstream.servers.iter().filter_map(known).collect();
         Arc::new(UpstreamSettings {
             connect_timeout: upstream.connect_timeout,
             response_timeout: upstream.response_timeout,

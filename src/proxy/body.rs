@@ -12,6 +12,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::{
     pool::Lease,
+    stream::StreamBody,
     upload::Upload,
     upstream::{Counter, Upstream},
 };
@@ -22,6 +23,12 @@ use crate::http1::{Decoder, SendError, Writer, fill::poll_fill};
 #[error("the upstream broke off its answer")]
 pub struct BodyError(#[source] io::Error);
 
+impl BodyError {
+    pub(super) const fn new(cause: io::Error) -> Self {
+        Self(cause)
+    }
+}
+
 /// The body of an answer to the client.
 #[derive(Debug, Default)]
 pub enum Body {
@@ -30,8 +37,10 @@ pub enum Body {
     Empty,
     /// These bytes.
     Ready(Bytes),
-    /// What the upstream sends, as it sends it.
+    /// What the upstream sends, as it sends it, by HTTP/1.1.
     Upstream(UpstreamBody),
+    /// The same by HTTP/2, with its trailers.
+    Stream(StreamBody),
     /// The same, looked at on its way.
     Watched(WatchedBody),
 }
@@ -79,6 +88,7 @@ impl Body {
     pub fn server(&self) -> Option<&str> {
         match self {
             Self::Upstream(body) => body.lease.as_ref().map(Lease::server),
+            Self::Stream(body) => body.server(),
             Self::Empty | Self::Ready(_) | Self::Watched(_) => None,
         }
     }
@@ -167,9 +177,10 @@ impl HttpBody for Body {
             Self::Empty => Poll::Ready(None),
             ready @ Self::Ready(_) => match std::mem::take(ready) {
                 Self::Ready(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Self::Empty | Self::Upstream(_) | Self::Watched(_) => Poll::Ready(None),
+                Self::Empty | Self::Upstream(_) | Self::Stream(_) | Self::Watched(_) => Poll::Ready(None),
             },
             Self::Upstream(body) => body.poll_frame(context),
+            Self::Stream(body) => Pin::new(body).poll_frame(context),
             Self::Watched(body) => body.0.as_mut().poll_frame(context),
         }
     }
@@ -179,6 +190,7 @@ impl HttpBody for Body {
             Self::Empty => true,
             Self::Ready(_) => false,
             Self::Upstream(body) => body.decoder.is_done(),
+            Self::Stream(body) => body.is_end_stream(),
             Self::Watched(body) => body.0.is_end_stream(),
         }
     }
@@ -188,6 +200,7 @@ impl HttpBody for Body {
             Self::Empty => SizeHint::with_exact(0),
             Self::Ready(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Upstream(body) => body.decoder.remaining().map(SizeHint::with_exact).unwrap_or_default(),
+            Self::Stream(body) => body.size_hint(),
             Self::Watched(body) => body.0.size_hint(),
         }
     }

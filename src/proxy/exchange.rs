@@ -14,11 +14,11 @@ use std::{
 };
 
 use http::{HeaderMap, Method, Response, StatusCode, Version, header, request::Parts};
-use tokio::time::Instant;
 
 use super::{
     Body,
     body::Rest,
+    forward::Outcome,
     hop_by_hop,
     pool::{Connection, Lease},
     upload::{Progress, Upload, UploadError},
@@ -26,20 +26,13 @@ use super::{
 };
 use crate::{
     http1::{Decoder, Head, HeadLimits, Length, SendError, Writer, encode, fill::poll_fill},
-    rejection::{BadRequest, Rejection, TooLarge},
+    rejection::Rejection,
 };
 
 /// What the head of an answer may have.
 const LIMITS: HeadLimits = HeadLimits { bytes: 128 * 1024, fields: 256 };
 /// So many interim answers are borne.
 const MOST_INTERIM: u32 = 16;
-
-/// What came of an exchange.
-pub(super) enum Outcome {
-    Answer(Response<Body>),
-    /// No byte of the request was sent, because of this.
-    Unsent(String),
-}
 
 /// Why there is no answer.
 enum Failure {
@@ -68,21 +61,13 @@ pub(super) async fn exchange(
         if let Poll::Ready(received) = exchange.poll(&mut lease.connection, upload, context) {
             return Poll::Ready(received);
         }
-        loop {
-            let deadline = progress.upstream_waited_for_since() + limit;
-            ready!(lease.connection.deadline.poll(deadline, context));
-            if progress.upstream_waited_for_since() + limit <= Instant::now() {
-                return Poll::Ready(Err(Failure::Late));
-            }
-        }
+        ready!(progress.poll_late(limit, &mut lease.connection.deadline, context));
+        Poll::Ready(Err(Failure::Late))
     });
     match received.await {
         Ok(response) => exchange.answer(response, lease, &head.method, upload, upstream).map(Outcome::Answer),
-        Err(Failure::Unsent(cause)) => Ok(Outcome::Unsent(cause)),
-        Err(Failure::Upload(UploadError::TooLarge)) => Err(Rejection::TooLarge(TooLarge::Body)),
-        Err(Failure::Upload(error @ (UploadError::Stalled | UploadError::Broken))) => {
-            Err(Rejection::BadRequest(BadRequest::Body(error.to_string())))
-        }
+        Err(Failure::Unsent(cause)) => Ok(Outcome::Unsent { cause, stale: lease.reused }),
+        Err(Failure::Upload(error)) => Err(error.into()),
         Err(Failure::Invalid(cause)) => {
             upstream.count(Counter::Reset);
             Err(Rejection::UpstreamUnreachable(cause))

@@ -5,7 +5,8 @@
 //! 3. A connection that was closed before a byte of the request was on it is no attempt: the next one is taken. So a
 //!    `POST` too survives an upstream that closes idle connections.
 //! 4. A connection that can't be made, or that closes before a byte was sent, uses up one of the upstream's
-//!    `retries`; the next server is tried. Once a byte was sent nothing is repeated, whatever the method.
+//!    `retries`; the next server is tried. Once a byte was sent nothing is repeated, whatever the method: unless it went
+//!    by HTTP/2, and the upstream says that it has not processed the request (RFC 9113 §8.7).
 //! 5. No head of an answer within `response_timeout` after the last movement of the request: 504. The time that the
 //!    client takes over its body doesn't count, it has a limit of its own.
 //! 6. No connection, or no valid answer on it: 502. An answer with 101 is not valid: no upgrade was asked for.
@@ -13,16 +14,17 @@
 
 use std::{rc::Rc, time::Duration};
 
-use http::{Request, Response, Uri, Version, header, uri};
+use http::{Request, Response, Uri, Version, header, request::Parts, uri};
 use http_body::Body as _;
 
 use super::{
     Body, Incoming, ManagedHeaders, Peer, Upstreams,
-    exchange::{Outcome, exchange},
+    exchange::exchange,
     pool::{Lease, Pool},
     rewrite,
+    stream::{self, Connections},
     upload::{self, Progress, Upload},
-    upstream::{Counter, Upstream},
+    upstream::{Counter, Upstream, Way},
 };
 use crate::{
     authz::Permit,
@@ -44,6 +46,26 @@ pub struct Context<'a> {
     pub stall_limit: Duration,
 }
 
+/// A request on its way to the upstream.
+struct Outgoing {
+    head: Parts,
+    /// Whether the client means to read trailers: only HTTP/2 says so to the upstream.
+    wants_trailers: bool,
+    upload: Upload,
+}
+
+/// What came of an attempt.
+pub(super) enum Outcome {
+    Answer(Response<Body>),
+    /// Nothing of the request was sent, or nothing of it processed.
+    Unsent {
+        /// Why.
+        cause: String,
+        /// Whether the connection had just served its time: then it was no attempt.
+        stale: bool,
+    },
+}
+
 /// Forwards `request` to the upstream of the permit's rule.
 ///
 /// # Errors
@@ -63,8 +85,8 @@ pub async fn forward(
         return Err(Rejection::TooLarge(TooLarge::Body));
     }
     let progress = Progress::new();
-    let request = prepare(&permit, request, context, upstream, &progress)?;
-    send(request, upstream, &progress).await
+    let outgoing = prepare(&permit, request, context, upstream, &progress)?;
+    send(outgoing, upstream, &progress).await
 }
 
 fn prepare(
@@ -73,8 +95,9 @@ fn prepare(
     context: &Context<'_>,
     upstream: &Upstream,
     progress: &Rc<Progress>,
-) -> Result<Request<Upload>, Rejection> {
+) -> Result<Outgoing, Rejection> {
     let (mut parts, incoming) = request.into_parts();
+    let wants_trailers = stream::wants_trailers(&parts.headers);
     // A request of HTTP/1.1 has one: that was checked.
     let may_lack_host = parts.version != Version::HTTP_11;
     if may_lack_host
@@ -91,7 +114,7 @@ fn prepare(
     if may_lack_host
         && !parts.headers.contains_key(header::HOST)
         && let Some(server) = upstream.settings().servers.first()
-        && let Ok(host) = header::HeaderValue::from_str(server.as_str())
+        && let Ok(host) = header::HeaderValue::from_str(server.authority.as_str())
     {
         // HTTP/1.0 may do without; HTTP/1.1 may not.
         parts.headers.insert(header::HOST, host);
@@ -101,7 +124,7 @@ fn prepare(
     let upload = Upload::new(incoming, context.body_bytes, context.stall_limit, Rc::clone(progress));
     // Fresh extensions: those of the server's side mean nothing to the client's.
     parts.extensions = http::Extensions::new();
-    Ok(Request::from_parts(parts, upload))
+    Ok(Outgoing { head: parts, wants_trailers, upload })
 }
 
 fn origin_form(target: Uri) -> Result<Uri, Rejection> {
@@ -114,37 +137,57 @@ fn origin_form(target: Uri) -> Result<Uri, Rejection> {
 }
 
 async fn send(
-    request: Request<Upload>,
+    mut outgoing: Outgoing,
     upstream: &Rc<Upstream>,
     progress: &Progress,
 ) -> Result<Response<Body>, Rejection> {
-    let (head, mut upload) = request.into_parts();
     let mut retries = upstream.settings().retries;
-    let mut pool = server(upstream)?;
+    let mut way = next(upstream)?;
     loop {
-        let (cause, reused) = match lease(pool, upstream).await {
-            Err(cause) => (cause, false),
-            Ok(lease) => {
-                let reused = lease.reused;
-                match exchange(lease, &head, &mut upload, upstream, progress).await? {
-                    Outcome::Answer(response) => return Ok(response),
-                    Outcome::Unsent(cause) => (cause, reused),
-                }
-            }
+        let outcome = match way {
+            Way::Http1(pool) => by_http1(pool, &mut outgoing, upstream, progress).await?,
+            Way::Http2(connections) => by_http2(connections, &mut outgoing, upstream, progress).await?,
         };
-        if reused {
-            continue;
-        }
+        let cause = match outcome {
+            Outcome::Answer(response) => return Ok(response),
+            Outcome::Unsent { stale: true, .. } => continue,
+            Outcome::Unsent { cause, stale: false } => cause,
+        };
         if retries == 0 {
             return Err(Rejection::UpstreamUnreachable(cause));
         }
         retries -= 1;
-        pool = server(upstream)?;
+        way = next(upstream)?;
     }
 }
 
-fn server(upstream: &Rc<Upstream>) -> Result<&Rc<Pool>, Rejection> {
-    upstream.next_pool().ok_or_else(|| Rejection::UpstreamUnreachable("the upstream has no servers".to_owned()))
+fn next(upstream: &Upstream) -> Result<&Way, Rejection> {
+    upstream.next().ok_or_else(|| Rejection::UpstreamUnreachable("the upstream has no servers".to_owned()))
+}
+
+async fn by_http1(
+    pool: &Rc<Pool>,
+    outgoing: &mut Outgoing,
+    upstream: &Rc<Upstream>,
+    progress: &Progress,
+) -> Result<Outcome, Rejection> {
+    match lease(pool, upstream).await {
+        Ok(lease) => exchange(lease, &outgoing.head, &mut outgoing.upload, upstream, progress).await,
+        Err(cause) => Ok(Outcome::Unsent { cause, stale: false }),
+    }
+}
+
+async fn by_http2(
+    connections: &Rc<Connections>,
+    outgoing: &mut Outgoing,
+    upstream: &Rc<Upstream>,
+    progress: &Progress,
+) -> Result<Outcome, Rejection> {
+    let request = stream::request(&outgoing.head, outgoing.wants_trailers)?;
+    match connections.take().await {
+        Ok(place) => stream::exchange(place, request, &mut outgoing.upload, upstream, progress).await,
+        Err(cause) => Ok(Outcome::Unsent { cause, stale: false }),
+    }
 }
 
 async fn lease(pool: &Rc<Pool>, upstream: &Upstream) -> Result<Lease, String> {

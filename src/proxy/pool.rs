@@ -146,7 +146,8 @@ fn drop_expired(idle: &mut Vec<Idle>, now: Instant) {
     }
 }
 
-async fn dial(server: &Authority) -> io::Result<TcpStream> {
+/// A new connection to `server`.
+pub(super) async fn dial(server: &Authority) -> io::Result<TcpStream> {
     let host = server.host().trim_start_matches('[').trim_end_matches(']');
     TcpStream::connect((host, server.port_u16().unwrap_or(80))).await
 }

@@ -3,14 +3,16 @@
 //! 1. More bytes than the limit: the body fails, which aborts the request to the upstream.
 //! 2. No byte from the client for the stall limit: the body fails.
 //! 3. Trailers are left out: they could add fields that were stripped from the head (RFC 9110 §6.5.1 allows it).
-//! 4. A little of what nobody wants any more is still read ([`discard`]): a connection that is closed with bytes
+//! 4. What a stream of HTTP/2 was given is kept, as long as it is little, until it is sure that the upstream took the
+//!    request up ([`Upload::keep`]): one that it tells us it has not processed is sent again (RFC 9113 §8.7).
+//! 5. A little of what nobody wants any more is still read ([`discard`]): a connection that is closed with bytes
 //!    unread is reset, and the client may lose the answer.
 
 use std::{
     cell::Cell,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -21,12 +23,18 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep, timeout};
 
 use super::Incoming;
-use crate::http1::Length;
+use crate::{
+    http1::{Deadline, Length},
+    rejection::{BadRequest, Rejection, TooLarge},
+};
 
 /// How much of an unwanted body is read, in bytes.
 pub const DISCARDED_BYTES: usize = 1024 * 1024;
 /// And for how long.
 pub const DISCARD_TIME: Duration = Duration::from_secs(2);
+
+/// No more of a body than this is kept, in bytes.
+const KEPT_BYTES: usize = 64 * 1024;
 
 /// Why a request's body did not get to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +50,15 @@ pub enum UploadError {
     Broken,
 }
 
+impl From<UploadError> for Rejection {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::TooLarge => Self::TooLarge(TooLarge::Body),
+            UploadError::Stalled | UploadError::Broken => Self::BadRequest(BadRequest::Body(error.to_string())),
+        }
+    }
+}
+
 /// What is known about an upload while it is on its way, for the side that waits for the answer.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -55,8 +72,19 @@ impl Progress {
     }
 
     /// Since when it is the upstream that we wait for.
-    pub(super) fn upstream_waited_for_since(&self) -> Instant {
+    fn upstream_waited_for_since(&self) -> Instant {
         if self.waits_for_client.get() { Instant::now() } else { self.moved.get() }
+    }
+
+    /// Ready when the upstream has been waited for longer than `limit`.
+    pub(super) fn poll_late(&self, limit: Duration, timer: &mut Deadline, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let deadline = self.upstream_waited_for_since() + limit;
+            ready!(timer.poll(deadline, context));
+            if self.upstream_waited_for_since() + limit <= Instant::now() {
+                return Poll::Ready(());
+            }
+        }
     }
 }
 
@@ -76,6 +104,44 @@ pub(super) struct Streaming {
     remaining: u64,
     stall_limit: Duration,
     stall: Option<Pin<Box<Sleep>>>,
+    kept: Kept,
+}
+
+/// The beginning of a body, as it was passed on.
+#[derive(Debug, Default)]
+struct Kept {
+    pieces: Vec<Bytes>,
+    bytes: usize,
+    /// How many of the pieces have been passed on since it was begun anew.
+    passed: usize,
+    /// Whether more is to be kept.
+    wanted: bool,
+    /// Whether something was passed on that is not among the pieces.
+    lost: bool,
+    ended: bool,
+}
+
+impl Kept {
+    fn next(&mut self) -> Option<Bytes> {
+        let piece = self.pieces.get(self.passed).cloned();
+        self.passed += usize::from(piece.is_some());
+        piece
+    }
+
+    fn add(&mut self, piece: &Bytes) {
+        self.bytes = self.bytes.saturating_add(piece.len());
+        if !self.wanted || self.lost || self.bytes > KEPT_BYTES {
+            (self.lost, self.pieces, self.passed) = (true, Vec::new(), 0);
+            return;
+        }
+        self.pieces.push(piece.clone());
+        self.passed += 1;
+    }
+
+    /// The bytes that are to be passed on once more.
+    fn left(&self) -> u64 {
+        self.pieces.get(self.passed..).unwrap_or_default().iter().map(|piece| piece.len() as u64).sum()
+    }
 }
 
 impl Upload {
@@ -84,7 +150,34 @@ impl Upload {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
-        Self::Streaming(Streaming { incoming: Some(incoming), progress, remaining: limit, stall_limit, stall: None })
+        let (incoming, kept) = (Some(incoming), Kept::default());
+        Self::Streaming(Streaming { incoming, progress, remaining: limit, stall_limit, stall: None, kept })
+    }
+
+    /// From now on what is passed on is kept, if nothing was before.
+    pub(super) const fn keep(&mut self) {
+        if let Self::Streaming(streaming) = self {
+            streaming.kept.wanted = true;
+        }
+    }
+
+    /// Nothing needs to be kept any more.
+    pub(super) fn forget(&mut self) {
+        if let Self::Streaming(streaming) = self {
+            streaming.kept = Kept { lost: true, ended: streaming.kept.ended, ..Kept::default() };
+        }
+    }
+
+    /// Begins anew, if everything that was passed on is still there.
+    pub(super) fn rewind(&mut self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Streaming(Streaming { incoming: None, .. }) => false,
+            Self::Streaming(streaming) => {
+                streaming.kept.passed = 0;
+                !streaming.kept.lost
+            }
+        }
     }
 
     /// How long it is on a connection of HTTP/1.1.
@@ -125,17 +218,27 @@ impl Streaming {
 
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        if let Some(piece) = self.kept.next() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        if self.kept.ended {
+            return Poll::Ready(None);
+        }
         let frame = match Pin::new(incoming).poll_frame(context) {
             Poll::Pending => return self.wait(context),
             Poll::Ready(frame) => frame,
         };
         self.moved();
         match frame.map(|frame| frame.map(Frame::into_data)) {
-            None | Some(Ok(Err(_))) => Poll::Ready(None),
+            None | Some(Ok(Err(_))) => {
+                self.kept.ended = true;
+                Poll::Ready(None)
+            }
             Some(Err(_)) => self.fail(UploadError::Broken),
             Some(Ok(Ok(data))) => match self.remaining.checked_sub(data.len() as u64) {
                 Some(remaining) => {
                     self.remaining = remaining;
+                    self.kept.add(&data);
                     Poll::Ready(Some(Ok(Frame::data(data))))
                 }
                 None => self.fail(UploadError::TooLarge),
@@ -158,14 +261,19 @@ impl Body for Upload {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Streaming(streaming) => streaming.incoming.as_ref().is_some_and(Body::is_end_stream),
+            Self::Streaming(Streaming { incoming, kept, .. }) => {
+                kept.left() == 0 && (kept.ended || incoming.as_ref().is_some_and(Body::is_end_stream))
+            }
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Streaming(streaming) => streaming.incoming.as_ref().map(Body::size_hint).unwrap_or_default(),
+            Self::Streaming(Streaming { incoming, kept, .. }) => {
+                let hint = incoming.as_ref().map(Body::size_hint).unwrap_or_default();
+                hint.exact().and_then(|rest| rest.checked_add(kept.left())).map_or(hint, SizeHint::with_exact)
+            }
         }
     }
 }

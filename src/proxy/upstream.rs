@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    fmt,
     rc::Rc,
     sync::{
         Arc,
@@ -12,15 +13,58 @@ use std::{
 
 use http::uri::Authority;
 
-use super::pool::Pool;
+use super::{pool::Pool, stream::Connections};
+
+/// What is spoken with a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1: one request after the other on a connection.
+    Http1,
+    /// HTTP/2 with prior knowledge (RFC 9113 §3.3), in clear text: requests side by side.
+    Http2,
+}
+
+/// A server of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where it listens, `host:port`; port 80 if none is given.
+    pub authority: Authority,
+    /// What it speaks.
+    pub protocol: Protocol,
+}
+
+impl Server {
+    /// One that speaks HTTP/1.1.
+    #[must_use]
+    pub const fn http1(authority: Authority) -> Self {
+        Self { authority, protocol: Protocol::Http1 }
+    }
+
+    /// One that speaks HTTP/2 with prior knowledge.
+    #[must_use]
+    pub const fn http2(authority: Authority) -> Self {
+        Self { authority, protocol: Protocol::Http2 }
+    }
+}
+
+/// As it stands in the configuration: `http://host:port` or `h2c://host:port`.
+impl fmt::Display for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.protocol {
+            Protocol::Http1 => "http",
+            Protocol::Http2 => "h2c",
+        };
+        write!(formatter, "{scheme}://{}", self.authority)
+    }
+}
 
 /// What the configuration says of one upstream, shared by all workers.
 #[derive(Debug)]
 pub struct UpstreamSettings {
     /// Its name in the configuration.
     pub name: String,
-    /// Where its servers listen, `host:port`; port 80 if none is given. At least one.
-    pub servers: Vec<Authority>,
+    /// Its servers. At least one.
+    pub servers: Vec<Server>,
     /// The time to make a connection. Default 1 s.
     pub connect_timeout: Duration,
     /// The time from the last byte of a request to the head of its answer. Default 30 s.
@@ -34,7 +78,7 @@ pub struct UpstreamSettings {
 impl UpstreamSettings {
     /// An upstream with the defaults.
     #[must_use]
-    pub fn new(name: impl Into<String>, servers: Vec<Authority>) -> Self {
+    pub fn new(name: impl Into<String>, servers: Vec<Server>) -> Self {
         Self {
             name: name.into(),
             servers,
@@ -43,6 +87,10 @@ impl UpstreamSettings {
             retries: 1,
             counters: UpstreamCounters::default(),
         }
+    }
+
+    pub(super) fn count(&self, counter: Counter) {
+        self.counters.cell(counter).fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -97,18 +145,29 @@ impl UpstreamCounters {
     }
 }
 
+/// The connections of one worker to one server.
+#[derive(Debug)]
+pub(super) enum Way {
+    Http1(Rc<Pool>),
+    Http2(Rc<Connections>),
+}
+
 /// One worker's view of an upstream.
 #[derive(Debug)]
 pub struct Upstream {
     settings: Arc<UpstreamSettings>,
-    pools: Vec<Rc<Pool>>,
+    ways: Vec<Way>,
     turn: Cell<usize>,
 }
 
 impl Upstream {
     fn new(settings: Arc<UpstreamSettings>) -> Self {
-        let pools = settings.servers.iter().map(|server| Rc::new(Pool::new(server.clone()))).collect();
-        Self { settings, pools, turn: Cell::new(0) }
+        let way = |Server { authority, protocol }: &Server| match protocol {
+            Protocol::Http1 => Way::Http1(Rc::new(Pool::new(authority.clone()))),
+            Protocol::Http2 => Way::Http2(Connections::new(authority.clone(), Arc::clone(&settings))),
+        };
+        let ways = settings.servers.iter().map(way).collect();
+        Self { settings, ways, turn: Cell::new(0) }
     }
 
     pub(super) fn settings(&self) -> &UpstreamSettings {
@@ -116,14 +175,14 @@ impl Upstream {
     }
 
     pub(super) fn count(&self, counter: Counter) {
-        self.settings.counters.cell(counter).fetch_add(1, Ordering::Relaxed);
+        self.settings.count(counter);
     }
 
-    /// The server whose turn it is. `None` only for an upstream without servers.
-    pub(super) fn next_pool(&self) -> Option<&Rc<Pool>> {
+    /// The way to the server whose turn it is. `None` only for an upstream without servers.
+    pub(super) fn next(&self) -> Option<&Way> {
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
-        turn.checked_rem(self.pools.len()).and_then(|index| self.pools.get(index))
+        turn.checked_rem(self.ways.len()).and_then(|index| self.ways.get(index))
     }
 }
 
@@ -149,15 +208,21 @@ mod tests {
 
     #[test]
     fn the_servers_take_turns() {
-        let servers = ["a:1", "b:2", "c:3"].map(Authority::from_static).to_vec();
+        let [a, b, c] = ["a:1", "b:2", "c:3"].map(Authority::from_static);
+        let servers = vec![Server::http1(a), Server::http2(b), Server::http1(c)];
         let upstream = Upstream::new(Arc::new(UpstreamSettings::new("default", servers)));
-        let order: Vec<_> = (0..4).map(|_| upstream.next_pool().unwrap().server().to_string()).collect();
-        assert_eq!(order, ["a:1", "b:2", "c:3", "a:1"]);
+        let next = || match upstream.next().unwrap() {
+            Way::Http1(pool) => format!("http://{}", pool.server()),
+            Way::Http2(connections) => format!("h2c://{}", connections.server()),
+        };
+        assert_eq!([next(), next(), next(), next()], ["http://a:1", "h2c://b:2", "http://c:3", "http://a:1"]);
+        let shown: Vec<_> = upstream.settings().servers.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["http://a:1", "h2c://b:2", "http://c:3"]);
     }
 
     #[test]
     fn an_upstream_without_servers_has_no_next_one() {
         let upstream = Upstream::new(Arc::new(UpstreamSettings::new("none", Vec::new())));
-        assert!(upstream.next_pool().is_none());
+        assert!(upstream.next().is_none());
     }
 }

@@ -76,7 +76,7 @@ authorization = "strip"
 [dialect]
 scheme = "exact"
 [upstream.default]
-servers = ["http://127.0.0.1:8000", "http://b.example/", "http://[::1]:1"]
+servers = ["http://127.0.0.1:8000", "http://b.example/", "http://[::1]:1", "h2c://grpc:50051"]
 connect_timeout = "3s"
 response_timeout = "4s"
 retries = 5
@@ -100,7 +100,8 @@ access = "public"
     assert!(config.identity_headers.strip_authorization);
     assert_eq!(config.dialect.scheme(), SchemeMatch::Exact);
     let upstream = &config.upstreams[0];
-    assert_eq!(upstream.servers, [http("127.0.0.1:8000"), http("b.example"), http("[::1]:1")]);
+    let h2c = Server::H2c { authority: "grpc:50051".parse().unwrap() };
+    assert_eq!(upstream.servers, [http("127.0.0.1:8000"), http("b.example"), http("[::1]:1"), h2c]);
     assert_eq!((upstream.connect_timeout, upstream.response_timeout), (Duration::from_secs(3), Duration::from_secs(4)));
     assert_eq!(upstream.retries, 5);
 }
@@ -158,7 +159,10 @@ fn servers_are_plain_http_hosts() {
         ("127.0.0.1:80", "must be an `http://` URL"),
         ("HTTP://a", "must be an `http://` URL"),
         ("https://a", "not yet supported"),
-        ("h2c://a", "must be an `http://` URL"),
+        ("h2://a", "must be an `http://` URL"),
+        ("h2c://", "has no host and port"),
+        ("h2c://a/b", "must not have a path"),
+        ("h2c://u@a", "must not have a user or password"),
         ("http://", "has no host and port"),
         ("http://:80", "has no host and port"),
         ("http://a:", "has no host and port"),

@@ -121,7 +121,7 @@ impl Trail {
 impl<'a> Gate<'a> {
     fn of(snapshot: &'a Snapshot) -> Self {
         let upstreams = snapshot.upstreams.iter().map(|upstream| {
-            let servers = upstream.servers.iter().map(|server| format!("http://{server}"));
+            let servers = upstream.servers.iter().map(ToString::to_string);
             (upstream.name.clone(), servers.collect())
         });
         let authenticator = &*snapshot.authenticator;

@@ -11,7 +11,7 @@ use bearergate::{
     clock::{Clock, Timestamp},
     contract::Contract,
     gateway::{Prepared, Snapshot, prepare, prepare::authenticator},
-    proxy::upstream::UpstreamSettings,
+    proxy::upstream::{Server, UpstreamSettings},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -88,7 +88,7 @@ impl Api {
         let small = self.variant(here, |snapshot| snapshot.limits.body_bytes = 1000);
         let body = format!("Content-Length: 1001\r\n\r\n{}", "x".repeat(999));
         let late = self.variant(silent.address, |snapshot| {
-            let server = silent.address.to_string().parse().unwrap();
+            let server = Server::http1(silent.address.to_string().parse().unwrap());
             let mut upstream = UpstreamSettings::new("default", vec![server]);
             upstream.response_timeout = Duration::from_millis(100);
             snapshot.upstreams = vec![Arc::new(upstream)];

@@ -21,7 +21,10 @@ use bearergate::{
     contract::{Contract, Dialect},
     gateway::{Revoker, Running, Settings, Snapshot, start},
     jwt::{Algorithm, ClaimPath, Expectations, KeySet, SigningKey, sign},
-    proxy::{AuthorizationHeader, ManagedHeaders, upstream::UpstreamSettings},
+    proxy::{
+        AuthorizationHeader, ManagedHeaders,
+        upstream::{Server, UpstreamSettings},
+    },
 };
 use http::HeaderName;
 use serde_json::json;
@@ -74,7 +77,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn new(servers: &[SocketAddr]) -> Self {
-        let servers = servers.iter().map(|address| address.to_string().parse().unwrap()).collect();
+        let servers = servers.iter().map(|address| Server::http1(address.to_string().parse().unwrap())).collect();
         Self {
             upstream: UpstreamSettings::new("default", servers),
             routes: routes(&[
@@ -88,6 +91,12 @@ impl Setup {
             workers: 1,
             access_log: None,
         }
+    }
+
+    /// Before servers of HTTP/2.
+    pub(crate) fn http_2(servers: &[SocketAddr]) -> Self {
+        let servers = servers.iter().map(|address| Server::http2(address.to_string().parse().unwrap())).collect();
+        Self { upstream: UpstreamSettings::new("default", servers), ..Self::new(&[]) }
     }
 
     pub(crate) fn limits(mut self, limits: Limits) -> Self {
