@@ -19,6 +19,7 @@ mod descriptors;
 pub mod drain;
 pub mod echo;
 pub mod explain;
+mod grpc;
 mod head;
 mod http1;
 pub mod keys;

@@ -34,6 +34,7 @@ use super::{
     body::deliver,
     connection::{Connection, Watched, supervise},
     drain::{Phase, reached},
+    grpc,
     http1::{End, Http1},
     metrics::{Gauges, WorkerMetrics},
     snapshot::Snapshot,
@@ -200,7 +201,14 @@ impl Acceptor {
                 let (head, body) = request.into_parts();
                 let body = Incoming::of_stream(&head.headers, body);
                 let request = Request::from_parts(head, body);
-                async move { Ok::<_, std::convert::Infallible>(stack.serve(request, &connection).await) }
+                let asks_by_grpc = grpc::asks(request.headers());
+                async move {
+                    let mut response = stack.serve(request, &connection).await;
+                    if asks_by_grpc {
+                        grpc::tell(&mut response);
+                    }
+                    Ok::<_, std::convert::Infallible>(response)
+                }
             });
             supervise(server.serve_connection(io, service), Rc::clone(&connection), limits, drain).await;
         });

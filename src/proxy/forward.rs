@@ -142,7 +142,8 @@ async fn send(
     progress: &Progress,
 ) -> Result<Response<Body>, Rejection> {
     let mut retries = upstream.settings().retries;
-    let mut way = next(upstream)?;
+    let mut turn = upstream.turn();
+    let mut way = way_of(upstream, turn)?;
     loop {
         let outcome = match way {
             Way::Http1(pool) => by_http1(pool, &mut outgoing, upstream, progress).await?,
@@ -157,12 +158,14 @@ async fn send(
             return Err(Rejection::UpstreamUnreachable(cause));
         }
         retries -= 1;
-        way = next(upstream)?;
+        // Whatever other requests do meanwhile: it is never the same server that is tried again, if there is another one.
+        turn = turn.wrapping_add(1);
+        way = way_of(upstream, turn)?;
     }
 }
 
-fn next(upstream: &Upstream) -> Result<&Way, Rejection> {
-    upstream.next().ok_or_else(|| Rejection::UpstreamUnreachable("the upstream has no servers".to_owned()))
+fn way_of(upstream: &Upstream, turn: usize) -> Result<&Way, Rejection> {
+    upstream.way(turn).ok_or_else(|| Rejection::UpstreamUnreachable("the upstream has no servers".to_owned()))
 }
 
 async fn by_http1(

@@ -161,10 +161,11 @@ impl Upload {
         }
     }
 
-    /// Nothing needs to be kept any more.
+    /// Nothing needs to be kept any more, but for what is still to be passed on once more.
     pub(super) fn forget(&mut self) {
-        if let Self::Streaming(streaming) = self {
-            streaming.kept = Kept { lost: true, ended: streaming.kept.ended, ..Kept::default() };
+        if let Self::Streaming(Streaming { kept, .. }) = self {
+            kept.pieces.drain(..kept.passed.min(kept.pieces.len()));
+            (kept.passed, kept.wanted, kept.lost) = (0, false, true);
         }
     }
 
@@ -298,4 +299,71 @@ fn discard_body(body: Incoming) {
         }
     };
     tokio::task::spawn_local(timeout(DISCARD_TIME, reading));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, io::Write};
+
+    use super::*;
+    use crate::http1::Line;
+
+    /// An upload of `total` bytes, and the client that sends them.
+    async fn upload(total: usize) -> (Upload, std::net::TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let line = Line::new(listener.accept().await.unwrap().0);
+        let request = Request::post("/").header("content-length", total).body(()).unwrap();
+        let incoming = Incoming::on_line(&line, &request);
+        (Upload::new(incoming, 1 << 20, Duration::from_secs(10), Progress::new()), client)
+    }
+
+    async fn take(upload: &mut Upload) -> Option<Bytes> {
+        let frame = poll_fn(|context| Pin::new(&mut *upload).poll_frame(context)).await;
+        frame.map(|frame| frame.unwrap().into_data().unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_is_passed_on_again_and_the_rest_behind_it() {
+        let (mut upload, mut client) = upload(9).await;
+        upload.keep();
+        for piece in ["one", "two"] {
+            client.write_all(piece.as_bytes()).unwrap();
+            assert_eq!(take(&mut upload).await.unwrap(), piece);
+        }
+        assert_eq!((upload.rewind(), upload.length()), (true, Length::Exactly(9)));
+        assert_eq!(take(&mut upload).await.unwrap(), "one");
+        // What has not been passed on again is not forgotten.
+        upload.forget();
+        client.write_all(b"end").unwrap();
+        assert_eq!(take(&mut upload).await.unwrap(), "two");
+        assert!(!upload.is_end_stream());
+        assert_eq!(take(&mut upload).await.unwrap(), "end");
+        assert!(upload.is_end_stream() && take(&mut upload).await.is_none());
+        assert!(!upload.rewind());
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_to_be_kept_or_was_not_to_be_is_not_sent_again() {
+        let (mut upload, mut client) = upload(KEPT_BYTES + 1).await;
+        upload.keep();
+        client.write_all(&vec![b'x'; KEPT_BYTES + 1]).unwrap();
+        let mut taken = 0;
+        while let Some(piece) = take(&mut upload).await {
+            taken += piece.len();
+            assert_eq!(upload.rewind(), taken <= KEPT_BYTES);
+            // To the end of what was passed on before.
+            let mut again = 0;
+            while taken <= KEPT_BYTES && again < taken {
+                again += take(&mut upload).await.unwrap().len();
+            }
+        }
+        assert_eq!(taken, KEPT_BYTES + 1);
+
+        let (mut upload, mut client) = self::upload(3).await;
+        client.write_all(b"one").unwrap();
+        take(&mut upload).await.unwrap();
+        upload.keep();
+        assert!(!upload.rewind());
+    }
 }

@@ -178,10 +178,15 @@ impl Upstream {
         self.settings.count(counter);
     }
 
-    /// The way to the server whose turn it is. `None` only for an upstream without servers.
-    pub(super) fn next(&self) -> Option<&Way> {
+    /// The turn of a request: whose it is, and those of the servers behind that one.
+    pub(super) fn turn(&self) -> usize {
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
+        turn
+    }
+
+    /// The way to the server whose turn it is. `None` only for an upstream without servers.
+    pub(super) fn way(&self, turn: usize) -> Option<&Way> {
         turn.checked_rem(self.ways.len()).and_then(|index| self.ways.get(index))
     }
 }
@@ -211,7 +216,7 @@ mod tests {
         let [a, b, c] = ["a:1", "b:2", "c:3"].map(Authority::from_static);
         let servers = vec![Server::http1(a), Server::http2(b), Server::http1(c)];
         let upstream = Upstream::new(Arc::new(UpstreamSettings::new("default", servers)));
-        let next = || match upstream.next().unwrap() {
+        let next = || match upstream.way(upstream.turn()).unwrap() {
             Way::Http1(pool) => format!("http://{}", pool.server()),
             Way::Http2(connections) => format!("h2c://{}", connections.server()),
         };
@@ -223,6 +228,6 @@ mod tests {
     #[test]
     fn an_upstream_without_servers_has_no_next_one() {
         let upstream = Upstream::new(Arc::new(UpstreamSettings::new("none", Vec::new())));
-        assert!(upstream.next().is_none());
+        assert!(upstream.way(upstream.turn()).is_none());
     }
 }

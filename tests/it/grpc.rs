@@ -106,30 +106,44 @@ fn service(seen: &Arc<Seen>) -> Routes {
         }
     };
     let grpc = || tonic::server::Grpc::new(Codec::default()).max_decoding_message_size(64 << 20);
-    let router = Router::new()
-        .route("/t.T/Echo", post(move |request: extract::Request| async move { grpc().unary(service_fn(echo), request).await }))
-        .route(
-            "/t.T/Join",
-            post(move |request: extract::Request| async move { grpc().client_streaming(service_fn(join), request).await }),
-        )
-        .route(
-            "/t.T/Count",
-            post(move |request: extract::Request| async move { grpc().server_streaming(service_fn(count), request).await }),
-        )
-        .route(
-            "/t.T/Chat",
-            post(move |request: extract::Request| async move { grpc().streaming(service_fn(chat), request).await }),
-        )
-        .route("/t.T/Fail", post(move |request: extract::Request| async move { grpc().unary(service_fn(fail), request).await }))
-        .route(
-            "/t.T/Hang",
-            post(move |request: extract::Request| async move { grpc().unary(service_fn(hang), request).await }),
-        );
+    let router =
+        Router::new()
+            .route(
+                "/t.T/Echo",
+                post(move |request: extract::Request| async move { grpc().unary(service_fn(echo), request).await }),
+            )
+            .route(
+                "/t.T/Join",
+                post(move |request: extract::Request| async move {
+                    grpc().client_streaming(service_fn(join), request).await
+                }),
+            )
+            .route(
+                "/t.T/Count",
+                post(move |request: extract::Request| async move {
+                    grpc().server_streaming(service_fn(count), request).await
+                }),
+            )
+            .route(
+                "/t.T/Chat",
+                post(move |request: extract::Request| async move { grpc().streaming(service_fn(chat), request).await }),
+            )
+            .route(
+                "/t.T/Fail",
+                post(move |request: extract::Request| async move { grpc().unary(service_fn(fail), request).await }),
+            )
+            .route(
+                "/t.T/Hang",
+                post(move |request: extract::Request| async move { grpc().unary(service_fn(hang), request).await }),
+            );
     Routes::from(router)
 }
 
 /// A service at `address`, until the sender is dropped.
-async fn serve(address: SocketAddr, seen: &Arc<Seen>) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+async fn serve(
+    address: SocketAddr,
+    seen: &Arc<Seen>,
+) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
     let incoming = TcpIncoming::bind(address).unwrap();
     let address = incoming.local_addr().unwrap();
     let counting = Arc::clone(seen);

@@ -121,6 +121,11 @@ impl Connections {
         &self.server
     }
 
+    #[cfg(test)]
+    fn has_open(&self) -> bool {
+        !self.open.borrow().is_empty()
+    }
+
     /// A place on a connection, on a new one if need be.
     ///
     /// # Errors
@@ -178,9 +183,9 @@ impl Connections {
             connections.connecting.set(connections.connecting.get().saturating_sub(1));
             match made {
                 Ok((sender, driven)) => {
-                    let connection = connections.add(sender, &driven);
+                    let connection = connections.add(sender, driven.max_concurrent_send_streams());
                     let (connection, connections) = (Rc::downgrade(&connection), Rc::downgrade(&connections));
-                    drive::drive(driven, connection, connections).await;
+                    drive::drive(driven, connection, connections, drive::Times::USUAL).await;
                 }
                 Err(error) => {
                     connections.settings.count(Counter::Connect);
@@ -192,8 +197,8 @@ impl Connections {
         });
     }
 
-    fn add(&self, sender: SendRequest<Bytes>, driven: &client::Connection<TcpStream, Bytes>) -> Rc<Connection> {
-        self.expected.set(driven.max_concurrent_send_streams().min(MOST_STREAMS));
+    fn add(&self, sender: SendRequest<Bytes>, allowed: usize) -> Rc<Connection> {
+        self.expected.set(allowed.min(MOST_STREAMS));
         let connection = Rc::new(Connection {
             sender,
             requests: Cell::new(0),

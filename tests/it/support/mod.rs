@@ -4,6 +4,7 @@ pub(crate) mod client;
 pub(crate) mod deployment;
 pub(crate) mod forge;
 pub(crate) mod http_2;
+pub(crate) mod http_2_upstream;
 #[cfg(all(feature = "accounts", feature = "sqlite"))]
 pub(crate) mod smtp;
 pub(crate) mod upstream;
