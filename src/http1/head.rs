@@ -167,7 +167,8 @@ impl<'h> Lines<'h> {
             if count > most {
                 return Err(HeadError::TooLarge);
             }
-            let colon = memchr(b':', line).ok_or(HeadError::Name)?;
+            // Names are short: looking at each byte is cheaper than beginning a faster search.
+            let colon = line.iter().position(|byte| *byte == b':').ok_or(HeadError::Name)?;
             let (name, value) = line.split_at(colon);
             let name = HeaderName::from_bytes(name).map_err(|_| HeadError::Name)?;
             let value = trim(value.get(1..).unwrap_or_default());
