@@ -3,22 +3,28 @@
 //! 1. Only correctly signed tokens come in, and those that their issuer, being asked, called active. If failures did, a
 //!    flood of bad tokens would push out the good ones.
 //! 2. A token is found by a hash of its last bytes (its signature: the part that differs most; all of an opaque one) with
-//!    a seed of this process, and then compared in full.
-//! 3. A hit is worth nothing by itself: the expiry is compared again, the generation of the issuer's keys, and until when
-//!    an issuer's word is good.
-//! 4. A signed token that has expired stays until it is pushed out or [`max_ttl`](CacheSettings::max_ttl) is over, so
-//!    that a client that keeps sending it does not cost a signature check each time.
+//!    a seed of this process, and then compared in full. Its text is kept once: what is known of it is also the key.
+//! 3. A hit is worth nothing by itself: the expiry is compared again, the generation of the issuer's keys, and when the
+//!    token was verified: at most [`max_ttl`](CacheSettings::max_ttl) ago, and not in the future, where a clock that was
+//!    set back would put it.
+//! 4. A signed token that has expired stays until it is pushed out or `max_ttl` is over, so that a client that keeps
+//!    sending it does not cost a signature check each time.
+//! 5. What is past `max_ttl` is thrown out when a new token comes in, at most once in that time.
 
 use std::{
     hash::{Hash, Hasher},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use equivalent::Equivalent;
 use foldhash::fast::RandomState;
+use quick_cache::{UnitWeighter, sync::DefaultLifecycle};
 
-use super::Principal;
+use super::{Principal, tally::Tally};
 use crate::clock::Timestamp;
 
 /// How much is remembered, and for how long.
@@ -26,7 +32,7 @@ use crate::clock::Timestamp;
 pub struct CacheSettings {
     /// Tokens at most. Default 50,000.
     pub entries: u64,
-    /// The longest time that a token is not verified again. Default 10 minutes.
+    /// The longest time that a token is not verified again, by the authenticator's clock. Default 10 minutes.
     pub max_ttl: Duration,
 }
 
@@ -43,75 +49,122 @@ pub struct CacheStats {
     pub hits: u64,
     /// Tokens that had to be verified.
     pub misses: u64,
-    /// Tokens held now.
+    /// Tokens held now, with those that are past `max_ttl` and not thrown out yet.
     pub entries: u64,
 }
 
-/// What is known of a correctly signed token.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    /// `None` if the token had expired when it was verified: then nothing else of it was looked at.
-    pub(super) principal: Option<Principal>,
+/// What is looked at on each hit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
     /// From this time on the token has expired: its `exp` and the leeway.
     pub(super) expires: Timestamp,
-    /// Before this time it is not valid yet: its `nbf` less the leeway.
-    pub(super) not_before: Timestamp,
+    /// When it was verified, or its issuer said that it is good.
+    pub(super) verified: Timestamp,
     /// Which issuer's key it was verified with, and the generation of the set.
     pub(super) issuer: usize,
     pub(super) generation: u64,
-    /// From this time on the issuer is asked again. What its key has signed needs no asking.
-    pub(super) fresh_until: Timestamp,
 }
 
-/// The cache: moka (W-TinyLFU, concurrent), keyed by the token itself.
+/// What is known of a correctly signed token.
+#[derive(Clone)]
+pub(super) enum Known {
+    Good(Principal),
+    /// It had expired when it was verified: then nothing else of it was looked at.
+    Expired(Arc<Expired>),
+}
+
+pub(super) struct Expired {
+    token: Box<str>,
+    standing: Standing,
+}
+
+impl Known {
+    pub(super) fn expired(token: &str, standing: Standing) -> Self {
+        Self::Expired(Arc::new(Expired { token: token.into(), standing }))
+    }
+
+    pub(super) fn standing(&self) -> &Standing {
+        match self {
+            Self::Good(principal) => principal.standing(),
+            Self::Expired(expired) => &expired.standing,
+        }
+    }
+
+    fn token(&self) -> &[u8] {
+        match self {
+            Self::Good(principal) => principal.token().as_bytes(),
+            Self::Expired(expired) => expired.token.as_bytes(),
+        }
+    }
+}
+
+type Tokens = quick_cache::sync::Cache<Known, Known, UnitWeighter, RandomState>;
+
+/// The cache: quick_cache (a kind of CLOCK-Pro, so that a flood of tokens that are used once pushes out no other),
+/// keyed by the token itself.
 pub(super) struct Cache {
-    tokens: moka::sync::Cache<Token, Entry, RandomState>,
-    max_ttl: Duration,
-    hits: AtomicU64,
-    misses: AtomicU64,
+    tokens: Tokens,
+    /// In milliseconds, as are all times here.
+    max_ttl: u64,
+    swept: AtomicU64,
+    tally: Tally,
 }
 
 impl Cache {
     pub(super) fn new(settings: CacheSettings) -> Self {
-        let tokens = moka::sync::Cache::builder()
-            .max_capacity(settings.entries)
-            .time_to_live(settings.max_ttl)
-            // Seeded at random, so that nobody outside can aim at a bucket.
-            .build_with_hasher(RandomState::default());
-        Self { tokens, max_ttl: settings.max_ttl, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        let entries = usize::try_from(settings.entries).unwrap_or(usize::MAX);
+        // Seeded at random, so that nobody outside can aim at a place.
+        let (hasher, lifecycle) = (RandomState::default(), DefaultLifecycle::default());
+        let tokens = Tokens::with(entries, settings.entries, UnitWeighter, hasher, lifecycle);
+        let max_ttl = Timestamp::default().saturating_add(settings.max_ttl).as_millis();
+        Self { tokens, max_ttl, swept: AtomicU64::new(0), tally: Tally::default() }
     }
 
     /// What is known of `token`, counted by [`hit`](Self::hit) or [`miss`](Self::miss) once it is clear which it was.
-    pub(super) fn get(&self, token: &[u8]) -> Option<Entry> {
+    pub(super) fn get(&self, token: &[u8]) -> Option<Known> {
         self.tokens.get(&Lookup(token))
     }
 
-    pub(super) fn insert(&self, token: &str, entry: Entry) {
-        self.tokens.insert(Token(token.into()), entry);
+    pub(super) fn insert(&self, known: Known, now: Timestamp) {
+        self.sweep(now);
+        self.tokens.insert(known.clone(), known);
     }
 
-    /// The longest time that a token is not verified again.
-    pub(super) const fn max_ttl(&self) -> Duration {
-        self.max_ttl
+    /// Whether what was verified then may still be believed.
+    pub(super) const fn is_fresh(&self, verified: Timestamp, now: Timestamp) -> bool {
+        within(self.max_ttl, verified.as_millis(), now)
+    }
+
+    /// Throws out what is past its time, if that was not done for as long.
+    fn sweep(&self, now: Timestamp) {
+        let last = self.swept.load(Ordering::Relaxed);
+        if within(self.max_ttl, last, now) {
+            return;
+        }
+        // Whoever is first does it.
+        if self.swept.compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.tokens.retain(|_, known| self.is_fresh(known.standing().verified, now));
+        }
     }
 
     pub(super) fn hit(&self) {
-        self.hits.fetch_add(1, Ordering::Relaxed);
+        self.tally.hit();
     }
 
     pub(super) fn miss(&self) {
-        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.tally.miss();
     }
 
     pub(super) fn stats(&self) -> CacheStats {
-        // moka counts what is written late, in batches: whoever asks wants to know what is there now.
-        self.tokens.run_pending_tasks();
-        CacheStats {
-            hits: self.hits.load(Ordering::Relaxed),
-            misses: self.misses.load(Ordering::Relaxed),
-            entries: self.tokens.entry_count(),
-        }
+        let (hits, misses) = self.tally.sums();
+        let entries = u64::try_from(self.tokens.len()).unwrap_or(u64::MAX);
+        CacheStats { hits, misses, entries }
     }
+}
+
+/// Whether `now` is less than `span` after `start`, and not before it.
+const fn within(span: u64, start: u64, now: Timestamp) -> bool {
+    now.as_millis().wrapping_sub(start) < span
 }
 
 impl std::fmt::Debug for Cache {
@@ -120,14 +173,20 @@ impl std::fmt::Debug for Cache {
     }
 }
 
-#[derive(PartialEq, Eq)]
-struct Token(Box<str>);
+impl PartialEq for Known {
+    /// Of the same token.
+    fn eq(&self, other: &Self) -> bool {
+        self.token() == other.token()
+    }
+}
+
+impl Eq for Known {}
 
 struct Lookup<'t>(&'t [u8]);
 
-impl Hash for Token {
+impl Hash for Known {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Lookup(self.0.as_bytes()).hash(state);
+        Lookup(self.token()).hash(state);
     }
 }
 
@@ -142,8 +201,8 @@ impl Hash for Lookup<'_> {
     }
 }
 
-impl Equivalent<Token> for Lookup<'_> {
-    fn equivalent(&self, token: &Token) -> bool {
-        self.0 == token.0.as_bytes()
+impl Equivalent<Known> for Lookup<'_> {
+    fn equivalent(&self, known: &Known) -> bool {
+        self.0 == known.token()
     }
 }

@@ -51,6 +51,17 @@ impl Json {
         parser::parse(bytes)
     }
 
+    /// `{}`
+    pub(super) fn empty_object() -> Self {
+        Self { text: String::new(), nodes: vec![Node { kind: Kind::Object, start: 0, end: 0, next: 1 }] }
+    }
+
+    /// Gives back the memory that parsing took and the document does not need.
+    pub(super) fn fit(&mut self) {
+        self.text.shrink_to_fit();
+        self.nodes.shrink_to_fit();
+    }
+
     /// The document's value.
     #[must_use]
     pub fn root(&self) -> Value<'_> {
