@@ -384,3 +384,6 @@ fn is_jws(token: &str) -> bool {
     let begins_as_json = token.starts_with("ey") || token.starts_with("ew");
     begins_as_json && token.bytes().filter(|byte| *byte == b'.').count() == 2
 }
+
+#[cfg(test)]
+mod tests;
