@@ -1,6 +1,5 @@
 //! An issuer for the benchmarks: keys, settings and tokens of an ordinary shape.
 
-#![expect(clippy::allow_attributes, reason = "what is dead depends on the benchmark")]
 #![allow(dead_code, reason = "not every benchmark needs all of it")]
 
 use aws_lc_rs::rand::SystemRandom;

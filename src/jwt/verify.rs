@@ -102,10 +102,9 @@ impl<'t> Parts<'t> {
         if token.len() > max_bytes {
             return Err(InvalidToken::TooLong { limit: max_bytes });
         }
-        // From both ends: the payload is the longest part, and need not be searched for its end.
-        let (header, rest) = token.split_once('.').ok_or(InvalidToken::NotThreeParts)?;
-        let (payload, signature) = rest.rsplit_once('.').ok_or(InvalidToken::NotThreeParts)?;
-        if has_dot(payload.as_bytes()) {
+        let (header, rest) = split_at_dot(token).ok_or(InvalidToken::NotThreeParts)?;
+        let (payload, signature) = split_at_dot(rest).ok_or(InvalidToken::NotThreeParts)?;
+        if split_at_dot(signature).is_some() {
             return Err(InvalidToken::NotThreeParts);
         }
         let signed = &token[..token.len() - signature.len() - 1];
@@ -113,9 +112,15 @@ impl<'t> Parts<'t> {
     }
 }
 
-/// All bytes of a piece at once, which is how the processor likes it.
-fn has_dot(text: &[u8]) -> bool {
-    text.chunks(64).any(|piece| piece.iter().fold(false, |found, byte| found | (*byte == b'.')))
+/// What is before the first dot, and what is behind it. Pieces without one are skipped as a whole, all of their bytes
+/// compared at once.
+fn split_at_dot(text: &str) -> Option<(&str, &str)> {
+    const PIECE: usize = 32;
+    let bytes = text.as_bytes();
+    let dotless = |piece: &&[u8]| !piece.iter().fold(false, |found, byte| found | (*byte == b'.'));
+    let skipped = PIECE * bytes.chunks_exact(PIECE).take_while(dotless).count();
+    let dot = skipped + bytes.get(skipped..)?.iter().position(|byte| *byte == b'.')?;
+    Some((text.get(..dot)?, text.get(dot + 1..)?))
 }
 
 /// That `key` has made `signature` over `signed`, and is for the header's algorithm.

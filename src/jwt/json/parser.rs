@@ -166,21 +166,23 @@ impl Parser {
     }
 
     /// At the opening quote.
+    #[inline]
     fn string(&mut self) -> Result<(), JsonError> {
         let start = self.at + 1;
         self.at = plain_end(&self.bytes, start);
+        if self.bytes.get(self.at) == Some(&b'"') {
+            self.push(Kind::String, start, self.at);
+            self.at += 1;
+            return Ok(());
+        }
         match self.peek()? {
-            b'"' => {
-                self.push(Kind::String, start, self.at);
-                self.at += 1;
-                Ok(())
-            }
             b'\\' => self.escaped_string(start),
             _ => Err(self.error(JsonProblem::Control)),
         }
     }
 
     /// At the first backslash of a string that began at `start`: moves what follows to the left as it gets shorter.
+    #[cold]
     fn escaped_string(&mut self, start: usize) -> Result<(), JsonError> {
         let mut written = self.at;
         loop {
