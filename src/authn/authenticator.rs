@@ -333,11 +333,11 @@ impl Authenticator {
                 let principal = Principal::new(&issuer.profile, token, &claims, standing, &self.grants)?;
                 let revoked = self.revocations.revokes(&principal, || Cow::Borrowed(&claims));
                 let principal = if told { principal.told(claims) } else { principal };
-                self.cache.insert(Known::Good(principal.clone()), now);
+                self.cache.insert(Known::Good(principal.clone()));
                 if revoked { Err(InvalidToken::Revoked.into()) } else { Ok(principal) }
             }
             Err(VerifyError::Expired) => {
-                self.cache.insert(Known::expired(token, standing), now);
+                self.cache.insert(Known::expired(token, standing));
                 Err(AuthnError::TokenExpired)
             }
             Err(VerifyError::Invalid(cause)) => Err(cause.into()),

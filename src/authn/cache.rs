@@ -3,26 +3,23 @@
 //! 1. Only correctly signed tokens come in, and those that their issuer, being asked, called active. If failures did, a
 //!    flood of bad tokens would push out the good ones.
 //! 2. A token is found by a hash of its last bytes (its signature: the part that differs most; all of an opaque one) with
-//!    a seed of this process, and then compared in full. Its text is kept once: what is known of it is also the key.
+//!    a seed of this cache, and then compared in full. Of two tokens with the same hash, which nobody can look for
+//!    without the seed and which is not to be expected among millions, the later one is kept.
 //! 3. A hit is worth nothing by itself: the expiry is compared again, the generation of the issuer's keys, and when the
 //!    token was verified: at most [`max_ttl`](CacheSettings::max_ttl) ago, and not in the future, where a clock that was
 //!    set back would put it.
 //! 4. A signed token that has expired stays until it is pushed out or `max_ttl` is over, so that a client that keeps
 //!    sending it does not cost a signature check each time.
-//! 5. What is past `max_ttl` is thrown out when a new token comes in, at most once in that time.
+//! 5. What is past `max_ttl` is thrown out by moka, by its own clock and a few hundred at a time, with the requests that
+//!    come then. Whether a token may be believed does not depend on that.
 
 use std::{
-    hash::{Hash, Hasher},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    hash::{BuildHasher, Hasher},
+    sync::Arc,
     time::Duration,
 };
 
-use equivalent::Equivalent;
 use foldhash::fast::RandomState;
-use quick_cache::{UnitWeighter, sync::DefaultLifecycle};
 
 use super::{Principal, tally::Tally};
 use crate::clock::Timestamp;
@@ -41,6 +38,9 @@ impl Default for CacheSettings {
         Self { entries: 50_000, max_ttl: Duration::from_secs(600) }
     }
 }
+
+/// A year. moka takes no time of more than a thousand.
+const LONGEST_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What happened so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,53 +98,52 @@ impl Known {
     }
 }
 
-type Tokens = quick_cache::sync::Cache<Known, Known, UnitWeighter, RandomState>;
-
-/// The cache: quick_cache (a kind of CLOCK-Pro, so that a flood of tokens that are used once pushes out no other),
-/// keyed by the token itself.
+/// The cache: moka (W-TinyLFU, so that a flood of tokens that are used once pushes out no other). The key is a hash alone
+/// because moka keeps keys longer than values: of what was thrown out until its table grows or is tidied up, and the
+/// first one when a value is replaced. With the token in it its text would stay as long.
 pub(super) struct Cache {
-    tokens: Tokens,
+    tokens: moka::sync::Cache<u64, Known, RandomState>,
+    /// Seeded at random, so that nobody outside can aim at a place.
+    hasher: RandomState,
     /// In milliseconds, as are all times here.
     max_ttl: u64,
-    swept: AtomicU64,
     tally: Tally,
 }
 
 impl Cache {
     pub(super) fn new(settings: CacheSettings) -> Self {
-        let entries = usize::try_from(settings.entries).unwrap_or(usize::MAX);
-        // Seeded at random, so that nobody outside can aim at a place.
-        let (hasher, lifecycle) = (RandomState::default(), DefaultLifecycle::default());
-        let tokens = Tokens::with(entries, settings.entries, UnitWeighter, hasher, lifecycle);
+        let hasher = RandomState::default();
+        // Going through all of them ourselves would hold up one request for a tenth of a second and more.
+        let tokens = moka::sync::Cache::builder()
+            .max_capacity(settings.entries)
+            .time_to_live(settings.max_ttl.min(LONGEST_LIFE))
+            .build_with_hasher(hasher.clone());
         let max_ttl = Timestamp::default().saturating_add(settings.max_ttl).as_millis();
-        Self { tokens, max_ttl, swept: AtomicU64::new(0), tally: Tally::default() }
+        Self { tokens, hasher, max_ttl, tally: Tally::default() }
     }
 
     /// What is known of `token`, counted by [`hit`](Self::hit) or [`miss`](Self::miss) once it is clear which it was.
     pub(super) fn get(&self, token: &[u8]) -> Option<Known> {
-        self.tokens.get(&Lookup(token))
+        self.tokens.get(&self.key(token)).filter(|known| known.token() == token)
     }
 
-    pub(super) fn insert(&self, known: Known, now: Timestamp) {
-        self.sweep(now);
-        self.tokens.insert(known.clone(), known);
+    pub(super) fn insert(&self, known: Known) {
+        self.tokens.insert(self.key(known.token()), known);
     }
 
-    /// Whether what was verified then may still be believed.
+    /// The last 32 bytes hold 24 bytes of the signature: an attacker who could choose them could also sign. The length
+    /// is hashed with them. Nobody knows where opaque tokens differ.
+    fn key(&self, token: &[u8]) -> u64 {
+        let hashed = if token.starts_with(b"eyJ") { token.len().saturating_sub(32) } else { 0 };
+        let mut state = self.hasher.build_hasher();
+        state.write(token.get(hashed..).unwrap_or(token));
+        state.write_usize(token.len());
+        state.finish()
+    }
+
+    /// Whether what was verified then may still be believed: less than `max_ttl` later, and not before it.
     pub(super) const fn is_fresh(&self, verified: Timestamp, now: Timestamp) -> bool {
-        within(self.max_ttl, verified.as_millis(), now)
-    }
-
-    /// Throws out what is past its time, if that was not done for as long.
-    fn sweep(&self, now: Timestamp) {
-        let last = self.swept.load(Ordering::Relaxed);
-        if within(self.max_ttl, last, now) {
-            return;
-        }
-        // Whoever is first does it.
-        if self.swept.compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            self.tokens.retain(|_, known| self.is_fresh(known.standing().verified, now));
-        }
+        now.as_millis().wrapping_sub(verified.as_millis()) < self.max_ttl
     }
 
     pub(super) fn hit(&self) {
@@ -157,52 +156,14 @@ impl Cache {
 
     pub(super) fn stats(&self) -> CacheStats {
         let (hits, misses) = self.tally.sums();
-        let entries = u64::try_from(self.tokens.len()).unwrap_or(u64::MAX);
-        CacheStats { hits, misses, entries }
+        // moka counts what is written late, in batches: whoever asks wants to know what is there now.
+        self.tokens.run_pending_tasks();
+        CacheStats { hits, misses, entries: self.tokens.entry_count() }
     }
-}
-
-/// Whether `now` is less than `span` after `start`, and not before it.
-const fn within(span: u64, start: u64, now: Timestamp) -> bool {
-    now.as_millis().wrapping_sub(start) < span
 }
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_tuple("Cache").field(&self.stats()).finish()
-    }
-}
-
-impl PartialEq for Known {
-    /// Of the same token.
-    fn eq(&self, other: &Self) -> bool {
-        self.token() == other.token()
-    }
-}
-
-impl Eq for Known {}
-
-struct Lookup<'t>(&'t [u8]);
-
-impl Hash for Known {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Lookup(self.token()).hash(state);
-    }
-}
-
-impl Hash for Lookup<'_> {
-    /// The last 32 bytes hold 24 bytes of the signature: an attacker who could choose them could also sign. The length
-    /// is hashed with them. Nobody knows where opaque tokens differ.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let bytes = self.0;
-        let hashed = if bytes.starts_with(b"eyJ") { bytes.len().saturating_sub(32) } else { 0 };
-        state.write(bytes.get(hashed..).unwrap_or(bytes));
-        state.write_usize(bytes.len());
-    }
-}
-
-impl Equivalent<Known> for Lookup<'_> {
-    fn equivalent(&self, known: &Known) -> bool {
-        self.0 == known.token()
     }
 }

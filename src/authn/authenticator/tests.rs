@@ -172,7 +172,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_past_its_time_is_thrown_out_when_a_new_token_comes() {
+fn what_is_past_its_time_is_verified_again() {
     let house = House::new();
     let authenticator = house.authenticator(100);
     let ask = |at: usize| authenticator.authenticate_token(&house.tokens[at]).is_ok();
@@ -184,9 +184,62 @@ fn what_is_past_its_time_is_thrown_out_when_a_new_token_comes() {
     house.clock.advance(Duration::from_millis(1));
     assert!(ask(0), "verified again");
     let stats = authenticator.cache_stats();
-    assert_eq!((stats.hits, stats.misses, stats.entries), (1, 4, 2), "the second is gone");
+    assert_eq!((stats.hits, stats.misses, stats.entries), (1, 4, 3), "in the place of what was known of it");
     assert!(ask(2), "the third is younger");
     assert_eq!(authenticator.cache_stats().hits, 2);
+}
+
+#[test]
+fn what_is_past_its_time_is_thrown_out_whether_it_is_asked_for_or_not() {
+    let house = House::new();
+    let settings = CacheSettings { entries: 100, max_ttl: Duration::from_millis(1) };
+    let builder = Authenticator::builder().issuer(house.settings.clone()).cache(settings);
+    let authenticator = builder.clock(house.clock.clone()).build().unwrap();
+    assert!(authenticator.authenticate_token(&house.tokens[0]).is_ok());
+    // The time is moka's, which cannot be turned.
+    let gone = |_| {
+        std::thread::sleep(Duration::from_millis(1));
+        authenticator.cache_stats().entries == 0
+    };
+    assert!((0..5_000).any(gone));
+}
+
+#[test]
+fn any_settings_make_a_cache() {
+    let house = House::new();
+    for max_ttl in [Duration::ZERO, Duration::MAX] {
+        let settings = CacheSettings { entries: u64::MAX, max_ttl };
+        let builder = Authenticator::builder().issuer(house.settings.clone()).cache(settings);
+        let authenticator = builder.clock(house.clock.clone()).build().unwrap();
+        assert!((0..2).all(|_| authenticator.authenticate_token(&house.tokens[0]).is_ok()));
+        assert_eq!(authenticator.cache_stats().hits, u64::from(!max_ttl.is_zero()));
+    }
+}
+
+#[test]
+fn a_flood_of_new_tokens_pushes_out_no_hot_one_and_is_let_go() {
+    const HOT: usize = 50;
+    let house = House::new();
+    let authenticator = house.authenticator(100);
+    let token = |number: usize| {
+        let claims = json!({ "sub": "user", "jti": format!("t{number}"), "exp": NOW.as_secs() + 900 });
+        jwt::sign(&house.keys[number % 2], None, claims.as_object().unwrap()).unwrap()
+    };
+    let hot: Vec<String> = (0..HOT).map(token).collect();
+    let ask_the_hot = || hot.iter().all(|token| authenticator.authenticate_token(token).is_ok());
+    assert!((0..20).all(|_| ask_the_hot()));
+    let each_once = |number| {
+        authenticator.authenticate_token(&token(number)).unwrap();
+    };
+    (HOT..HOT + 2_000).for_each(each_once);
+    let before = authenticator.cache_stats();
+    assert!(before.entries <= 100, "{before:?}");
+    assert!(ask_the_hot());
+    let found = authenticator.cache_stats().hits - before.hits;
+    assert!(found >= 45, "{found} of {HOT}");
+    // Whatever is thrown out is freed, but for the little that waits its turn.
+    let held = Arc::strong_count(&authenticator.issuers[0].profile) - 1;
+    assert!(held <= 1_000, "{held} principals are held");
 }
 
 #[test]
