@@ -47,3 +47,7 @@ bench *names:
 bench-refresh:
     cargo build --release
     benches/refresh.sh target/release/bearergate
+
+# Beside HAProxy, nginx, Envoy and pingora; the first run installs them. `just side-by-side --quick`
+side-by-side *arguments:
+    benches/side_by_side/run {{arguments}}

@@ -5,8 +5,7 @@ import json
 # What every token says, and what every product that verifies it insists on.
 ISSUER, AUDIENCE = "https://issuer.example", "api"
 # What the whole product has beside routes, permissions, identity headers and metrics.
-# A gateway that has it: "[access_log]\npath = 'access.log'\n".
-ACCESS_LOG = ""
+ACCESS_LOG = "[access_log]\npath = 'access.log'\n"
 
 
 def filled(text, values):

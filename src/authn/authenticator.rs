@@ -2,14 +2,14 @@
 
 mod builder;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use http::HeaderMap;
 
 use super::{
     AuthnError, Awaited, CacheStats, KeySource, Principal, SchemeMatch,
     bearer::{self, Presented},
-    cache::{Cache, Entry},
+    cache::{Cache, Known, Standing},
     introspection::Introspections,
     passed::Passed,
     principal::Profile,
@@ -161,7 +161,7 @@ impl Authenticator {
 
     fn recall_or_verify(&self, token: Presented<'_>, after: Option<&Awaited>) -> Result<Principal, AuthnError> {
         let now = self.clock.now();
-        if let Some(outcome) = self.cache.get(token.as_bytes()).and_then(|entry| self.recall(entry, now)) {
+        if let Some(outcome) = self.cache.get(token.as_bytes()).and_then(|known| self.recall(known, now)) {
             self.cache.hit();
             return outcome;
         }
@@ -190,7 +190,7 @@ impl Authenticator {
     #[must_use]
     pub fn issuer_named_by(&self, headers: &HeaderMap) -> Option<Arc<str>> {
         let token = bearer::token(headers, self.scheme, self.token_bytes).ok()?;
-        let known = self.cache.get(token.as_bytes()).and_then(|entry| self.issuers.get(entry.issuer));
+        let known = self.cache.get(token.as_bytes()).and_then(|known| self.issuers.get(known.standing().issuer));
         let named = || {
             let unverified = UnverifiedToken::parse_with(token.text().ok()?, self.token_bytes, &self.headers).ok()?;
             self.issuer_of(&unverified).ok().map(|(_, issuer)| issuer)
@@ -232,21 +232,19 @@ impl Authenticator {
         self.issuers.iter().find(|known| *known.profile.issuer == *issuer).map(|known| &known.keys)
     }
 
-    /// What a cached entry is worth now; `None` if the token has to be verified again.
-    fn recall(&self, entry: Entry, now: Timestamp) -> Option<Result<Principal, AuthnError>> {
-        let issuer = self.issuers.get(entry.issuer)?;
-        if !issuer.keys.is_current(entry.generation, now) || now >= entry.fresh_until {
+    /// What that which is known is worth now; `None` if the token has to be verified again.
+    fn recall(&self, known: Known, now: Timestamp) -> Option<Result<Principal, AuthnError>> {
+        let Standing { expires, verified, issuer, generation } = *known.standing();
+        if !self.cache.is_fresh(verified, now) || !self.issuers.get(issuer)?.keys.is_current(generation, now) {
             return None;
         }
-        if now >= entry.expires {
-            return Some(Err(AuthnError::TokenExpired));
+        match known {
+            Known::Good(principal) if now < expires => {
+                // It was valid when it was verified, and now is later: nothing else of it depends on the time.
+                self.grants.agree_with(&principal).then(|| self.unless_revoked(principal))
+            }
+            Known::Good(_) | Known::Expired(_) => Some(Err(AuthnError::TokenExpired)),
         }
-        // Either can only be after the clock was set back: then the token is looked at as if for the first time.
-        if now < entry.not_before {
-            return None;
-        }
-        let principal = entry.principal.filter(|principal| self.grants.agree_with(principal))?;
-        Some(self.unless_revoked(principal))
     }
 
     fn verify(
@@ -286,7 +284,7 @@ impl Authenticator {
         let signed = unverified.verify_and_remember(key, &self.headers)?;
         passed(Passed::Signature);
         let outcome = issuer.expectations.check(&signed, now);
-        let origin = Origin { at, issuer, generation, fresh_until: Timestamp::MAX };
+        let origin = Origin { at, issuer, generation, now, told: false };
         self.conclude(token, signed.into_claims(), outcome, &origin)
     }
 
@@ -310,8 +308,7 @@ impl Authenticator {
         let answer = awaited.answer_about(token, asked).ok_or_else(|| issuer.unavailable(now))?;
         let concluded = answer.map_err(AuthnError::from).and_then(|claims| {
             let outcome = issuer.expectations.check_introspected(&claims, now);
-            let fresh_until = now.saturating_add(self.cache.max_ttl());
-            let origin = Origin { at, issuer, generation: issuer.keys.generation(), fresh_until };
+            let origin = Origin { at, issuer, generation: issuer.keys.generation(), now, told: true };
             self.conclude(token, Claims::clone(&claims), outcome, &origin)
         });
         if let Err(AuthnError::InvalidToken(cause)) = &concluded {
@@ -328,19 +325,19 @@ impl Authenticator {
         outcome: Result<(), VerifyError>,
         origin: &Origin<'_>,
     ) -> Result<Principal, AuthnError> {
-        let Origin { at, issuer, generation, fresh_until } = *origin;
-        let leeway = issuer.expectations.leeway;
-        let expires = claims.expires_at().saturating_add(leeway);
-        let not_before = claims.not_before().unwrap_or_default().saturating_sub(leeway);
-        let entry = |principal| Entry { principal, expires, not_before, issuer: at, generation, fresh_until };
+        let Origin { at, issuer, generation, now, told } = *origin;
+        let expires = claims.expires_at().saturating_add(issuer.expectations.leeway);
+        let standing = Standing { expires, verified: now, issuer: at, generation };
         match outcome {
             Ok(()) => {
-                let principal = Principal::new(&issuer.profile, claims, &self.grants)?;
-                self.cache.insert(token, entry(Some(principal.clone())));
-                self.unless_revoked(principal)
+                let principal = Principal::new(&issuer.profile, token, &claims, standing, &self.grants)?;
+                let revoked = self.revocations.revokes(&principal, || Cow::Borrowed(&claims));
+                let principal = if told { principal.told(claims) } else { principal };
+                self.cache.insert(Known::Good(principal.clone()));
+                if revoked { Err(InvalidToken::Revoked.into()) } else { Ok(principal) }
             }
             Err(VerifyError::Expired) => {
-                self.cache.insert(token, entry(None));
+                self.cache.insert(Known::expired(token, standing));
                 Err(AuthnError::TokenExpired)
             }
             Err(VerifyError::Invalid(cause)) => Err(cause.into()),
@@ -355,7 +352,11 @@ impl Authenticator {
     }
 
     fn unless_revoked(&self, principal: Principal) -> Result<Principal, AuthnError> {
-        if self.revocations.revokes(&principal) { Err(InvalidToken::Revoked.into()) } else { Ok(principal) }
+        if self.revocations.revokes(&principal, || principal.glance()) {
+            Err(InvalidToken::Revoked.into())
+        } else {
+            Ok(principal)
+        }
     }
 
     /// The issuer by `iss`; else the one that does not check `iss`. The `kid` chooses only among that issuer's keys.
@@ -366,12 +367,14 @@ impl Authenticator {
     }
 }
 
-/// Where claims come from, and how long they are good for without being asked for again.
+/// Where claims come from, and when.
 struct Origin<'a> {
     at: usize,
     issuer: &'a Issuer,
     generation: u64,
-    fresh_until: Timestamp,
+    now: Timestamp,
+    /// Whether the issuer has told them: then they are not in the token.
+    told: bool,
 }
 
 /// Whether it is a JWS in compact serialization by its form: two dots, and a header that begins as an object of JSON
@@ -381,3 +384,6 @@ fn is_jws(token: &str) -> bool {
     let begins_as_json = token.starts_with("ey") || token.starts_with("ew");
     begins_as_json && token.bytes().filter(|byte| *byte == b'.').count() == 2
 }
+
+#[cfg(test)]
+mod tests;

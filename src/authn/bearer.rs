@@ -61,9 +61,9 @@ impl<'t> From<&'t str> for Presented<'t> {
 /// # Errors
 /// [`AuthnError::NotAuthenticated`] when there is none, [`AuthnError::InvalidToken`] when what is there cannot be one.
 pub fn token(headers: &HeaderMap, scheme: SchemeMatch, max_bytes: usize) -> Result<Presented<'_>, AuthnError> {
-    let Some(first) = headers.get(AUTHORIZATION) else { return Err(AuthnError::NotAuthenticated) };
     let mut all = headers.get_all(AUTHORIZATION).iter();
-    if all.nth(1).is_some() {
+    let Some(first) = all.next() else { return Err(AuthnError::NotAuthenticated) };
+    if all.next().is_some() {
         return Err(InvalidToken::SeveralCredentials.into());
     }
     credentials(first, scheme, max_bytes)

@@ -28,6 +28,7 @@ mod renewal;
 mod resign;
 pub mod revocation;
 pub mod role_grants;
+mod tally;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,15 +1,16 @@
 //! What a verified token says, made ready for every later request that carries it.
 
 use std::{
+    borrow::Cow,
     fmt,
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
+    sync::{Arc, OnceLock, atomic::AtomicU64},
 };
 
 use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
 
 use super::{
+    cache::Standing,
     grants::{self, PermissionSet, Roles, Vocabulary},
     identity::{self, IdentityHeader},
     resign::Minted,
@@ -21,13 +22,19 @@ use crate::{
 };
 
 /// Who is calling. A clone costs one reference count; all of it was computed when the token was verified, and is again
-/// when the roles of its subject change.
+/// when the roles of its subject change. Only the claims are read from the token again by the first who asks for them.
 #[derive(Clone)]
 pub struct Principal(Arc<Inner>);
 
 struct Inner {
     profile: Arc<Profile>,
-    claims: Claims,
+    /// The text of the token, which the cache compares, and of which the claims are read.
+    token: Box<str>,
+    /// Empty until somebody asks for them: they are as large as the token, and few ask. There from the start if the
+    /// issuer has told them, because then they are not in the token.
+    claims: OnceLock<Box<Claims>>,
+    expires_at: Timestamp,
+    standing: Standing,
     subject: Option<Box<str>>,
     permissions: PermissionSet,
     granted: Granted,
@@ -44,8 +51,6 @@ pub(super) struct Profile {
     pub(super) issuer: Arc<str>,
     pub(super) subject: ClaimPath,
     pub(super) permissions: Vec<ClaimPath>,
-    /// How long its tokens are good for after their `exp`.
-    pub(super) leeway: Duration,
     pub(super) shared: Arc<Wanted>,
 }
 
@@ -58,20 +63,43 @@ pub(super) struct Wanted {
 }
 
 impl Principal {
-    /// From claims whose signature and values have been checked.
-    pub(super) fn new(profile: &Arc<Profile>, claims: Claims, grants: &RoleGrants) -> Result<Self, InvalidToken> {
+    /// From the claims of `token`, whose signature and values have been checked.
+    pub(super) fn new(
+        profile: &Arc<Profile>,
+        token: &str,
+        claims: &Claims,
+        standing: Standing,
+        grants: &RoleGrants,
+    ) -> Result<Self, InvalidToken> {
         let subject: Option<Box<str>> = claims.subject_text(&profile.subject)?.map(Box::from);
         let granted = grants.of(&profile.issuer, subject.as_deref());
         let mut indices = Vec::new();
         let wanted = &profile.shared;
         let given = granted.roles.iter().flat_map(|roles| roles.iter());
-        grants::granted(&claims, &profile.permissions, given, &wanted.roles, &mut |name| {
+        grants::granted(claims, &profile.permissions, given, &wanted.roles, &mut |name| {
             indices.extend(wanted.vocabulary.index(name));
         });
-        let identity = identity::headers(&wanted.identity, &claims)?;
+        let identity = identity::headers(&wanted.identity, claims)?;
         let permissions = PermissionSet::of(&indices);
-        let (profile, cleared, resigned) = (Arc::clone(profile), AtomicU64::new(0), ArcSwapOption::empty());
-        Ok(Self(Arc::new(Inner { profile, claims, subject, permissions, granted, identity, cleared, resigned })))
+        Ok(Self(Arc::new(Inner {
+            profile: Arc::clone(profile),
+            token: token.into(),
+            claims: OnceLock::new(),
+            expires_at: claims.expires_at(),
+            standing,
+            subject,
+            permissions,
+            granted,
+            identity,
+            cleared: AtomicU64::new(0),
+            resigned: ArcSwapOption::empty(),
+        })))
+    }
+
+    /// With claims that its issuer has told, and that the token does not say.
+    pub(super) fn told(self, claims: Claims) -> Self {
+        self.0.claims.get_or_init(|| Box::new(claims.fitted()));
+        self
     }
 
     /// Whom the token is about: the issuer's subject claim, usually `sub` (RFC 7519 §4.1.2). `None` where the token
@@ -87,21 +115,37 @@ impl Principal {
         &self.0.profile.issuer
     }
 
-    /// Everything that the token says.
+    /// Everything that the token says. Whoever asks first has it decoded once more, and then it is kept.
     #[must_use]
     pub fn claims(&self) -> &Claims {
-        &self.0.claims
+        self.0.claims.get_or_init(|| Box::new(Claims::of_verified(&self.0.token).fitted()))
+    }
+
+    /// The claims for somebody who looks once: what is not kept yet is not kept then either.
+    pub(super) fn glance(&self) -> Cow<'_, Claims> {
+        match self.0.claims.get() {
+            Some(claims) => Cow::Borrowed(claims),
+            None => Cow::Owned(Claims::of_verified(&self.0.token)),
+        }
+    }
+
+    pub(super) fn token(&self) -> &str {
+        &self.0.token
+    }
+
+    pub(super) fn standing(&self) -> &Standing {
+        &self.0.standing
     }
 
     /// When the token ends (`exp`).
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
-        self.0.claims.expires_at()
+        self.0.expires_at
     }
 
     /// From when on the token is not accepted: its `exp` and the issuer's leeway.
     pub(super) fn ends_at(&self) -> Timestamp {
-        self.expires_at().saturating_add(self.0.profile.leeway)
+        self.0.standing.expires
     }
 
     /// Whether the principal has `permission`: by the token's claims, or by a role of the token or of the subject.
@@ -113,7 +157,7 @@ impl Principal {
         }
         let mut found = false;
         let given = self.0.granted.roles.iter().flat_map(|roles| roles.iter());
-        grants::granted(&self.0.claims, permissions, given, &shared.roles, &mut |name| found |= name == permission);
+        grants::granted(self.claims(), permissions, given, &shared.roles, &mut |name| found |= name == permission);
         found
     }
 

@@ -13,6 +13,7 @@
 //! looked up again, once.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fmt,
     future::Future,
@@ -188,8 +189,8 @@ impl Revocations {
         lists.issuers.values().map(count).sum()
     }
 
-    /// Whether the token of this principal is revoked.
-    pub(super) fn revokes(&self, principal: &Principal) -> bool {
+    /// Whether the token of this principal is revoked; `claims` are asked for only if the list has changed.
+    pub(super) fn revokes<'c>(&self, principal: &Principal, claims: impl FnOnce() -> Cow<'c, Claims>) -> bool {
         // Version first: if the list changes in between, the principal is looked up once more next time.
         let version = self.version.load(Ordering::Acquire);
         let cleared = principal.cleared();
@@ -197,7 +198,7 @@ impl Revocations {
             return false;
         }
         let lists = self.lists.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if lists.issuers.get(principal.issuer()).is_some_and(|list| list.revokes(principal)) {
+        if lists.issuers.get(principal.issuer()).is_some_and(|list| list.revokes(principal, &claims())) {
             return true;
         }
         cleared.store(version, Ordering::Relaxed);
@@ -251,8 +252,7 @@ impl Lists {
 }
 
 impl List {
-    fn revokes(&self, principal: &Principal) -> bool {
-        let claims = principal.claims();
+    fn revokes(&self, principal: &Principal, claims: &Claims) -> bool {
         let issued_before = |known: &IssuedBefore| claims.issued_at().is_none_or(|issued_at| issued_at < known.before);
         claims.id().is_some_and(|id| self.ids.contains_key(id))
             || sessions(claims).any(|session| self.sessions.contains_key(session))

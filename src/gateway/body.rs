@@ -14,10 +14,14 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::time::{Instant, sleep_until};
+use pin_project_lite::pin_project;
+use tokio::{task::futures::TaskLocalFuture, time::Instant};
 
 use super::{access_log::Entry, connection::InFlight};
-use crate::proxy::{Body, BodyError};
+use crate::{
+    http1::Deadline,
+    proxy::{Body, BodyError},
+};
 
 tokio::task_local! {
     static DELIVERY: Rc<Delivery>;
@@ -25,32 +29,41 @@ tokio::task_local! {
 
 /// How an answer on a stream of HTTP/2 is taken.
 #[derive(Debug, Default)]
-struct Delivery {
+pub(super) struct Delivery {
     /// Since when the client could take more; `None` while it is the upstream that is waited for.
     offered_since: Cell<Option<Instant>>,
 }
 
-impl Delivery {
-    /// Waits until the client has taken nothing for `limit`.
-    async fn stalled(&self, limit: Duration) {
-        loop {
-            let now = Instant::now();
-            let deadline = self.offered_since.get().unwrap_or(now) + limit;
-            if deadline <= now {
-                return;
-            }
-            sleep_until(deadline).await;
-        }
+pin_project! {
+    /// A stream of HTTP/2 until its end, or until its client has taken nothing of the answer for too long. Dropping it
+    /// resets the stream.
+    pub(super) struct Delivered<F> {
+        #[pin]
+        stream: TaskLocalFuture<Rc<Delivery>, F>,
+        delivery: Rc<Delivery>,
+        limit: Duration,
+        deadline: Deadline,
     }
 }
 
-/// Runs a stream of HTTP/2 to its end, or until its client has taken nothing of the answer for `limit`. Dropping it
-/// resets it.
-pub(super) async fn deliver(stream: impl Future, limit: Duration) {
+/// Delivers `stream`.
+pub(super) fn deliver<F: Future>(stream: F, limit: Duration) -> Delivered<F> {
     let delivery = Rc::new(Delivery::default());
-    tokio::select! {
-        _ = DELIVERY.scope(Rc::clone(&delivery), stream) => {}
-        () = delivery.stalled(limit) => {}
+    let stream = DELIVERY.scope(Rc::clone(&delivery), stream);
+    Delivered { stream, delivery, limit, deadline: Deadline::default() }
+}
+
+impl<F: Future> Future for Delivered<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.stream.poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        // While nothing is offered, the client's time has not begun.
+        let since = this.delivery.offered_since.get().unwrap_or_else(Instant::now);
+        this.deadline.poll(since + *this.limit, context)
     }
 }
 
@@ -62,13 +75,14 @@ pub(super) struct Answer {
     delivery: Option<Rc<Delivery>>,
     /// Its request's line in the access log, written when this is dropped.
     entry: Entry,
-    /// Given up when the body has been sent, or will never be.
-    _in_flight: InFlight,
+    /// Given up when the body has been taken to its end, or will never be: whoever reads the last byte finds it given up.
+    in_flight: Option<InFlight>,
 }
 
 impl Answer {
     pub(super) fn new(body: Body, in_flight: InFlight, entry: Entry) -> Self {
-        let answer = Self { body, delivery: DELIVERY.try_with(Rc::clone).ok(), entry, _in_flight: in_flight };
+        let in_flight = Some(in_flight).filter(|_| !http_body::Body::is_end_stream(&body));
+        let answer = Self { body, delivery: DELIVERY.try_with(Rc::clone).ok(), entry, in_flight };
         answer.offer(true);
         answer
     }
@@ -97,6 +111,9 @@ impl http_body::Body for Answer {
         let polled = http_body::Body::poll_frame(Pin::new(&mut self.body), context);
         self.offer(polled.is_ready());
         self.entry.polled(&polled);
+        if http_body::Body::is_end_stream(&self.body) {
+            self.in_flight = None;
+        }
         polled
     }
 

@@ -250,11 +250,12 @@ impl Stack {
         let upstream = snapshot.upstreams.get(rule.upstream()).filter(|_| by == By::Upstream);
         entry.permitted(&rule, principal.as_ref(), upstream.map(|upstream| &**upstream));
         let answered = if by == By::Gateway {
-            built_in::answer(permit, request, &connection.peer, &current.snapshot, log.id()).await
+            // In boxes, for what is rare would make the future of every request large.
+            Box::pin(built_in::answer(permit, request, &connection.peer, &current.snapshot, log.id())).await
         } else if permit.changes().is_empty() {
             forward(permit, request, &current.context(connection)).await
         } else {
-            forward_change(permit, request, connection, current).await
+            Box::pin(forward_change(permit, request, connection, current)).await
         };
         answered.map(|response| (response, by)).map_err(|rejection| Refusal {
             rule: Some(rule.name().into()),

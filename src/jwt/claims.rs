@@ -16,7 +16,10 @@ use std::fmt;
 
 use crate::clock::Timestamp;
 
-use super::{ClaimPath, InvalidToken, Json, Number, Part, Value};
+use super::{
+    ClaimPath, InvalidToken, Json, Number, Part, Value,
+    verify::{self, Parts},
+};
 
 /// What a token says about its subject. Proven only in a [`SignedToken`](super::SignedToken).
 #[derive(Clone)]
@@ -42,6 +45,27 @@ impl Claims {
     /// time](Timestamp::MAX).
     pub(crate) fn from_introspection(answer: Json) -> Result<Self, InvalidToken> {
         Self::read(answer, Some(Timestamp::MAX))
+    }
+
+    /// The claims of a token that was read before, and is read again. Were it not as it was, it would claim nothing.
+    pub(crate) fn of_verified(token: &str) -> Self {
+        let payload = Parts::split(token, usize::MAX).and_then(|parts| verify::decode(Part::Payload, parts.payload));
+        payload.and_then(Self::parse).unwrap_or_else(|_| Self {
+            json: Json::empty_object(),
+            issuer: None,
+            subject: None,
+            audience: None,
+            id: None,
+            expires_at: Timestamp::default(),
+            not_before: None,
+            issued_at: None,
+        })
+    }
+
+    /// In no more memory than they need, to be kept.
+    pub(crate) fn fitted(mut self) -> Self {
+        self.json.fit();
+        self
     }
 
     /// `end`: where they end without `exp`, if they may be without.

@@ -51,6 +51,17 @@ impl Json {
         parser::parse(bytes)
     }
 
+    /// `{}`
+    pub(super) fn empty_object() -> Self {
+        Self { text: String::new(), nodes: vec![Node { kind: Kind::Object, start: 0, end: 0, next: 1 }] }
+    }
+
+    /// Gives back the memory that parsing took and the document does not need.
+    pub(super) fn fit(&mut self) {
+        self.text.shrink_to_fit();
+        self.nodes.shrink_to_fit();
+    }
+
     /// The document's value.
     #[must_use]
     pub fn root(&self) -> Value<'_> {
@@ -185,7 +196,18 @@ impl<'a> Number<'a> {
     /// The value, if it is written as a non-negative integer of at most 64 bits: `1`, not `1.0`, `1e0` or `-0`.
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {
-        self.0.parse().ok()
+        // Nothing that has at most 18 digits overflows, and nearly every number is a time.
+        let digits = self.0.as_bytes();
+        if digits.len() > 18 {
+            return self.0.parse().ok();
+        }
+        let (mut value, mut other) = (0_u64, false);
+        for byte in digits {
+            let digit = byte.wrapping_sub(b'0');
+            other |= digit > 9;
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        }
+        (!other).then_some(value)
     }
 
     /// The value, if it is written as an integer of at most 64 bits.

@@ -57,6 +57,7 @@ pub(super) async fn exchange(
     let mut exchange =
         Exchange { writer: Writer::new(buffer, length), sending: true, head: Head::default(), interim: 0 };
     let limit = upstream.settings().response_timeout;
+    progress.begins(lease.since);
     let received = poll_fn(|context| {
         if let Poll::Ready(received) = exchange.poll(&mut lease.connection, upload, context) {
             return Poll::Ready(received);
@@ -181,6 +182,8 @@ fn is_persistent(version: Version, headers: &HeaderMap) -> bool {
 fn make_length_single(headers: &mut HeaderMap, length: Length) -> bool {
     match length {
         Length::Chunked => headers.remove(header::CONTENT_LENGTH).is_none(),
+        // Nothing is there twice.
+        Length::Exactly(_) | Length::UntilClose if headers.len() == headers.keys_len() => true,
         Length::Exactly(_) | Length::UntilClose => {
             let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
             if let (Some(first), Some(_)) = (lengths.next(), lengths.next()) {

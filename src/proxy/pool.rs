@@ -65,6 +65,8 @@ pub(super) struct Lease {
     pool: Rc<Pool>,
     /// Whether it has served a request before: then its other end may just be closing it.
     pub(super) reused: bool,
+    /// Since when it is in use.
+    pub(super) since: Instant,
 }
 
 impl Pool {
@@ -86,7 +88,7 @@ impl Pool {
         drop_expired(&mut idle, now);
         while let Some(Idle { connection, since }) = idle.pop() {
             if connection.is_quiet(now.duration_since(since) < SURELY_FRESH) {
-                return Some(Lease { connection, pool: Rc::clone(self), reused: true });
+                return Some(Lease { connection, pool: Rc::clone(self), reused: true, since: now });
             }
         }
         None
@@ -100,7 +102,8 @@ impl Pool {
         socket.set_nodelay(true)?;
         let connection =
             Connection { socket, input: BytesMut::new(), buffer: Vec::new(), deadline: Deadline::default() };
-        Ok(Lease { connection: Box::new(connection), pool: Rc::clone(self), reused: false })
+        let (connection, pool) = (Box::new(connection), Rc::clone(self));
+        Ok(Lease { connection, pool, reused: false, since: Instant::now() })
     }
 }
 

@@ -27,6 +27,7 @@ use std::{
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
 use http::{Method, Request, Response, Version};
+use tokio::time::Instant;
 
 use super::{
     Body,
@@ -71,6 +72,7 @@ pub(super) async fn exchange(
         Ok((response, sending)) => Exchange { response, sending: (!is_whole).then_some(sending) },
         Err(error) => return Ok(Outcome::Unsent { cause: error.to_string(), stale: place.leave() }),
     };
+    progress.begins(Instant::now());
     let received = poll_fn(|context| {
         if let Poll::Ready(received) = exchange.poll(upload, context) {
             return Poll::Ready(received);

@@ -62,18 +62,23 @@ impl From<UploadError> for Rejection {
 /// What is known about an upload while it is on its way, for the side that waits for the answer.
 #[derive(Debug)]
 pub(super) struct Progress {
-    moved: Cell<Instant>,
+    moved: Cell<Option<Instant>>,
     waits_for_client: Cell<bool>,
 }
 
 impl Progress {
     pub(super) fn new() -> Rc<Self> {
-        Rc::new(Self { moved: Cell::new(Instant::now()), waits_for_client: Cell::new(false) })
+        Rc::new(Self { moved: Cell::new(None), waits_for_client: Cell::new(false) })
+    }
+
+    /// It is the upstream's turn from `now` on.
+    pub(super) fn begins(&self, now: Instant) {
+        self.moved.set(Some(now));
     }
 
     /// Since when it is the upstream that we wait for.
     fn upstream_waited_for_since(&self) -> Instant {
-        if self.waits_for_client.get() { Instant::now() } else { self.moved.get() }
+        self.moved.get().filter(|_| !self.waits_for_client.get()).unwrap_or_else(Instant::now)
     }
 
     /// Ready when the upstream has been waited for longer than `limit`.
@@ -214,7 +219,7 @@ impl Streaming {
 
     fn moved(&self) {
         self.progress.waits_for_client.set(false);
-        self.progress.moved.set(Instant::now());
+        self.progress.moved.set(Some(Instant::now()));
     }
 
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {

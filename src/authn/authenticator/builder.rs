@@ -126,7 +126,6 @@ impl AuthenticatorBuilder {
                 issuer: settings.name.into(),
                 subject: settings.expectations.subject.clone(),
                 permissions: settings.permissions,
-                leeway: settings.expectations.leeway,
                 shared: Arc::clone(&shared),
             }),
             expectations: settings.expectations,

@@ -144,13 +144,12 @@ impl Http1 {
         let mut has_drained = false;
         poll_fn(|context| {
             loop {
-                if let Some(next) = self.line.with_input(|input| {
-                    if !input.is_empty() {
-                        self.connection.head_begins();
-                    }
-                    read(head, input, first, limits)
-                }) {
+                let next = self.line.with_input(|input| read(head, input, first, limits));
+                if let Some(next) = next {
                     return Poll::Ready(next);
+                }
+                if self.line.with_input(|input| !input.is_empty()) {
+                    self.connection.head_begins();
                 }
                 match self.line.poll_read(context) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Closed),

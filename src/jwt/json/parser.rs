@@ -4,6 +4,8 @@
 //! UTF-8 is checked once, at the end, for the whole buffer. Unescaping before that hides no bad sequence: what is written
 //! is always a whole character, so bytes on either side of it stay as wrong as they were.
 
+use std::ops::Range;
+
 use super::{Json, JsonError, JsonProblem, Kind, MAX_DEPTH, Node};
 
 /// Up to this many members of an object are compared each with each; more are sorted, so that no document takes
@@ -134,22 +136,26 @@ impl Parser {
         if members < 2 {
             return Ok(());
         }
-        let mut name = object + 1;
-        let names = std::iter::from_fn(|| {
-            let node = *self.nodes.get(name)?;
-            name = self.nodes[node.next as usize].next as usize;
-            Some(&self.bytes[node.start as usize..node.end as usize])
-        })
-        .take(members);
+        let name = |at: &usize| self.nodes.get(*at);
+        // Behind a name is its value, and behind that the next name.
+        let next = |at: &usize| self.nodes.get(name(at)?.next as usize).map(|value| value.next as usize);
+        let names = std::iter::successors(Some(object + 1), next)
+            .take(members)
+            .filter_map(|at| name(&at).map(|node| node.start as usize..node.end as usize));
         let duplicate = if members <= COMPARED_PAIRWISE {
-            let mut seen = [(0, &[][..]); COMPARED_PAIRWISE];
-            names.enumerate().any(|(count, name)| {
-                let print = fingerprint(name);
-                seen[count] = (print, name);
-                seen[..count].iter().any(|(other, seen)| *other == print && *seen == name)
-            })
+            let mut prints = [0; COMPARED_PAIRWISE];
+            let mut alike = false;
+            for (count, name) in names.clone().enumerate() {
+                let print = fingerprint(&self.bytes, name);
+                alike |= prints[..count].contains(&print);
+                prints[count] = print;
+            }
+            alike && {
+                let names: Vec<&[u8]> = names.map(|name| &self.bytes[name]).collect();
+                names.iter().enumerate().any(|(count, name)| names[..count].contains(name))
+            }
         } else {
-            let mut sorted: Vec<&[u8]> = names.collect();
+            let mut sorted: Vec<&[u8]> = names.map(|name| &self.bytes[name]).collect();
             sorted.sort_unstable();
             sorted.windows(2).any(|pair| pair[0] == pair[1])
         };
@@ -160,22 +166,23 @@ impl Parser {
     }
 
     /// At the opening quote.
+    #[inline]
     fn string(&mut self) -> Result<(), JsonError> {
         let start = self.at + 1;
-        self.at = start;
-        self.skip_plain();
+        self.at = plain_end(&self.bytes, start);
+        if self.bytes.get(self.at) == Some(&b'"') {
+            self.push(Kind::String, start, self.at);
+            self.at += 1;
+            return Ok(());
+        }
         match self.peek()? {
-            b'"' => {
-                self.push(Kind::String, start, self.at);
-                self.at += 1;
-                Ok(())
-            }
             b'\\' => self.escaped_string(start),
             _ => Err(self.error(JsonProblem::Control)),
         }
     }
 
     /// At the first backslash of a string that began at `start`: moves what follows to the left as it gets shorter.
+    #[cold]
     fn escaped_string(&mut self, start: usize) -> Result<(), JsonError> {
         let mut written = self.at;
         loop {
@@ -188,7 +195,7 @@ impl Parser {
                 0..0x20 => return Err(self.error(JsonProblem::Control)),
                 _ => {
                     let plain = self.at;
-                    self.skip_plain();
+                    self.at = plain_end(&self.bytes, plain);
                     self.bytes.copy_within(plain..self.at, written);
                     written += self.at - plain;
                 }
@@ -313,22 +320,6 @@ impl Parser {
         self.nodes.push(Node { kind, start: offset(start), end: offset(end), next });
     }
 
-    /// To the next byte of a string that means something, or to the end. Eight bytes at a time: strings are most of a
-    /// token.
-    fn skip_plain(&mut self) {
-        while let Some(eight) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
-            let marks = meaningful(u64::from_le_bytes(*eight));
-            if marks != 0 {
-                self.at += marks.trailing_zeros() as usize / 8;
-                return;
-            }
-            self.at += eight.len();
-        }
-        while self.bytes.get(self.at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
-            self.at += 1;
-        }
-    }
-
     fn skip_white_space(&mut self) {
         while matches!(self.bytes.get(self.at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
@@ -344,13 +335,35 @@ impl Parser {
     }
 }
 
-/// The first eight bytes of a name: equal names have equal ones, and comparing a number costs nothing.
-fn fingerprint(name: &[u8]) -> u64 {
-    let mut first = [0; 8];
-    for (to, from) in first.iter_mut().zip(name) {
-        *to = *from;
+/// Where, from `at` on, the next byte of a string is that means something, or the end. Eight bytes at a time: strings are
+/// most of a token.
+fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let marks = meaningful(u64::from_le_bytes(*eight));
+        if marks != 0 {
+            return at + marks.trailing_zeros() as usize / 8;
+        }
+        at += eight.len();
     }
-    u64::from_le_bytes(first)
+    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        at += 1;
+    }
+    at
+}
+
+/// The first eight bytes of a name: equal names have equal ones, and comparing a number costs nothing. They are read at
+/// once, and what of them is not the name's is shifted out.
+fn fingerprint(text: &[u8], name: Range<usize>) -> u64 {
+    let rest = text.get(name.start..).unwrap_or_default();
+    let eight = rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        last
+    });
+    match name.len() {
+        0 => 0,
+        length => u64::from_le_bytes(eight) << (64 - 8 * length.min(8)),
+    }
 }
 
 /// Eight times the byte 1.
