@@ -18,6 +18,7 @@ mod cors;
 mod drain;
 mod explain;
 mod forwarding;
+mod http_1;
 mod http_2;
 mod identity;
 mod issuers;

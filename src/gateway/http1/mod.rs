@@ -192,7 +192,7 @@ impl Http1 {
         let mut writer = Writer::new(head, length);
         let mut blocked: Option<(u64, Instant)> = None;
         let sent = poll_fn(|context| {
-            let polled = self.line.with_socket(|socket| writer.poll_send(socket, &mut body, context));
+            let polled = writer.poll_send(&mut &*self.line, &mut body, context);
             if polled.is_ready() {
                 return polled;
             }
