@@ -109,7 +109,13 @@ impl Line {
     /// leave to send it.
     #[must_use]
     pub fn is_body_readable(&self) -> bool {
-        !self.broken.get() && self.leave.get().len() != CONTINUE.len()
+        !self.broken.get() && (self.is_body_read() || self.leave.get().len() != CONTINUE.len())
+    }
+
+    /// Whether the rest of the request's body may turn out to have no more bytes than these.
+    #[must_use]
+    pub fn may_end_within(&self, bytes: usize) -> bool {
+        self.is_body_readable() && self.body.get().remaining().is_none_or(|left| left <= bytes as u64)
     }
 
     /// The rest of a leave that was given in part: it comes before everything else.

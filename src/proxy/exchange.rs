@@ -25,7 +25,7 @@ use super::{
     upstream::{Counter, Upstream},
 };
 use crate::{
-    http1::{Decoder, Head, HeadLimits, Length, SendError, Writer, encode, fill::poll_fill},
+    http1::{Decoder, Head, HeadLimits, Length, SendError, Writer, encode, fill::poll_fill, is_persistent},
     rejection::{BadRequest, Rejection, TooLarge},
 };
 
@@ -49,20 +49,19 @@ enum Failure {
     Late,
 }
 
-/// Sends the request with this `head` and the body `upload` on the leased connection.
+/// Sends the request with this `head` and the body `upload` on the leased connection. What was taken of the body for an
+/// exchange before, and not sent, is `unsent`.
 pub(super) async fn exchange(
     mut lease: Lease,
     head: &Parts,
     upload: &mut Upload,
     upstream: &Rc<Upstream>,
     progress: &Progress,
+    unsent: &mut Option<Writer>,
 ) -> Result<Outcome, Rejection> {
-    let length = upload.length();
-    let mut buffer = std::mem::take(&mut lease.connection.buffer);
-    encode::request(&mut buffer, &head.method, &head.uri, &head.headers);
-    buffer.extend_from_slice(if length == Length::Chunked { b"transfer-encoding: chunked\r\n\r\n" } else { b"\r\n" });
-    let mut exchange =
-        Exchange { writer: Writer::new(buffer, length), sending: true, head: Head::default(), interim: 0 };
+    let buffer = &mut lease.connection.buffer;
+    let writer = unsent.take().unwrap_or_else(|| writer(std::mem::take(buffer), head, upload.length()));
+    let mut exchange = Exchange { writer, sending: true, head: Head::default(), interim: 0 };
     let limit = upstream.settings().response_timeout;
     let received = poll_fn(|context| {
         if let Poll::Ready(received) = exchange.poll(&mut lease.connection, upload, context) {
@@ -78,7 +77,10 @@ pub(super) async fn exchange(
     });
     match received.await {
         Ok(response) => exchange.answer(response, lease, &head.method, upload, upstream).map(Outcome::Answer),
-        Err(Failure::Unsent(cause)) => Ok(Outcome::Unsent(cause)),
+        Err(Failure::Unsent(cause)) => {
+            *unsent = Some(exchange.writer);
+            Ok(Outcome::Unsent(cause))
+        }
         Err(Failure::Upload(UploadError::TooLarge)) => Err(Rejection::TooLarge(TooLarge::Body)),
         Err(Failure::Upload(error @ (UploadError::Stalled | UploadError::Broken))) => {
             Err(Rejection::BadRequest(BadRequest::Body(error.to_string())))
@@ -92,6 +94,12 @@ pub(super) async fn exchange(
             Err(Rejection::UpstreamTimeout(format!("no answer within {limit:?}")))
         }
     }
+}
+
+fn writer(mut buffer: Vec<u8>, head: &Parts, length: Length) -> Writer {
+    encode::request(&mut buffer, &head.method, &head.uri, &head.headers);
+    buffer.extend_from_slice(if length == Length::Chunked { b"transfer-encoding: chunked\r\n\r\n" } else { b"\r\n" });
+    Writer::new(buffer, length)
 }
 
 struct Exchange {
@@ -177,17 +185,6 @@ impl Exchange {
         };
         let body = Body::from_upstream(Decoder::from(length), (lease, lasts), rest, Rc::clone(upstream));
         Ok(Response::from_parts(parts, body))
-    }
-}
-
-/// Whether the other side means the connection to go on (RFC 9112 §9.3).
-fn is_persistent(version: Version, headers: &HeaderMap) -> bool {
-    let mut says =
-        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    if version == Version::HTTP_11 {
-        !says.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-    } else {
-        says.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"keep-alive"))
     }
 }
 

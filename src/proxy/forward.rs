@@ -121,12 +121,13 @@ async fn send(
     let (head, mut upload) = request.into_parts();
     let mut retries = upstream.settings().retries;
     let mut pool = server(upstream)?;
+    let mut unsent = None;
     loop {
         let (cause, reused) = match lease(pool, upstream).await {
             Err(cause) => (cause, false),
             Ok(lease) => {
                 let reused = lease.reused;
-                match exchange(lease, &head, &mut upload, upstream, progress).await? {
+                match exchange(lease, &head, &mut upload, upstream, progress, &mut unsent).await? {
                     Outcome::Answer(response) => return Ok(response),
                     Outcome::Unsent(cause) => (cause, reused),
                 }

@@ -21,7 +21,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, Method, Request, Response, Version, header};
+use http::{Method, Request, Response, Version};
 use socket2::SockRef;
 use tokio::{net::TcpStream, sync::watch, time::Instant};
 
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     config::Limits,
-    http1::{Deadline, Head, HeadError, HeadLimits, Length, Line, SendError, Writer},
+    http1::{Deadline, Head, HeadError, HeadLimits, Length, Line, SendError, Writer, is_persistent},
     proxy::{
         Incoming,
         upload::{DISCARD_TIME, DISCARDED_BYTES},
@@ -125,7 +125,8 @@ impl Http1 {
                     }
                 }
             };
-            let persistent = asked.persistent && !*drain.borrow();
+            // What more of the body comes than is read over would be taken for a request.
+            let persistent = asked.persistent && !*drain.borrow() && self.line.may_end_within(DISCARDED_BYTES);
             let after = self.send(response, Asked { persistent, ..asked }).await;
             if after == After::Broken || !self.finish(after).await {
                 return End::Closed;
@@ -203,6 +204,7 @@ impl Http1 {
                 blocked = None;
                 return Poll::Pending;
             }
+            body.poll_request(context);
             let since = match blocked {
                 Some((sent, since)) if sent == writer.total() => since,
                 Some(_) | None => Instant::now(),
@@ -285,17 +287,6 @@ impl Asked {
             is_head: request.method() == Method::HEAD,
             persistent: is_persistent(version, request.headers()),
         }
-    }
-}
-
-/// Whether one side means its connection to go on (RFC 9112 §9.3).
-fn is_persistent(version: Version, headers: &HeaderMap) -> bool {
-    let mut options =
-        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    if version == Version::HTTP_11 {
-        !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-    } else {
-        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"keep-alive"))
     }
 }
 
