@@ -57,6 +57,8 @@ pub enum HeadError {
 pub struct Head {
     /// Bytes that have been searched before.
     searched: usize,
+    /// Whether an empty line has been skipped.
+    skipped: bool,
 }
 
 impl Head {
@@ -66,7 +68,10 @@ impl Head {
     /// As the module's rules say. A head that is not complete yet is looked at as far as it goes.
     pub fn request(&mut self, input: &mut BytesMut, limits: HeadLimits) -> Result<Option<Request<()>>, HeadError> {
         match input.get(..input.len().min(2)) {
-            Some(b"\r\n") if self.searched == 0 => input.advance(2),
+            Some(b"\r\n") if self.searched == 0 && !self.skipped => {
+                input.advance(2);
+                self.skipped = true;
+            }
             Some(b"\r") => return Ok(None),
             _ => {}
         }
@@ -114,7 +119,7 @@ impl Head {
             self.searched = input.len();
             return if input.len() > limit { Err(HeadError::TooLarge) } else { Ok(None) };
         };
-        self.searched = 0;
+        *self = Self::default();
         let end = from + found + 2;
         if end > limit {
             return Err(HeadError::TooLarge);
@@ -265,7 +270,14 @@ mod tests {
     #[test]
     fn one_empty_line_before_a_request_is_skipped_and_two_are_not() {
         assert!(request("\r\nGET / HTTP/1.1\r\n\r\n").unwrap().is_some());
-        assert!(request("\r\n\r\nGET / HTTP/1.1\r\n\r\n").is_err());
+        let two = "\r\n\r\nGET / HTTP/1.1\r\n\r\n";
+        assert!(request(two).is_err());
+        let (mut head, mut input) = (Head::default(), BytesMut::new());
+        let refused = two.bytes().any(|byte| {
+            input.extend_from_slice(&[byte]);
+            head.request(&mut input, LIMITS).is_err()
+        });
+        assert!(refused, "wherever it is cut");
     }
 
     #[test]

@@ -20,6 +20,8 @@ use super::{DecodeError, Decoder, Length, fill::poll_fill};
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// More than this many bytes of further requests are not read while one is answered.
 const MOST_PIPELINED: usize = 64 * 1024;
+/// A buffer that was filled with more than this many bytes at once is not kept while nothing comes.
+const LARGEST_KEPT: usize = 4 * 1024;
 
 /// One client's connection.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct Line {
     /// Leave to send the body, as far as it is still to be given.
     leave: Cell<&'static [u8]>,
     broken: Cell<bool>,
+    /// Whether `input` may hold on to more memory than a connection that waits is to have.
+    large: Cell<bool>,
 }
 
 /// Why no more of a request's body can be had.
@@ -57,6 +61,7 @@ impl Line {
             body: Cell::new(Length::Exactly(0).into()),
             leave: Cell::new(b""),
             broken: Cell::new(false),
+            large: Cell::new(false),
         })
     }
 
@@ -83,7 +88,19 @@ impl Line {
     /// The socket's.
     pub fn poll_read(&self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let expected = self.body.get().expected();
-        poll_fill(&mut *self.socket.borrow_mut(), context, &mut self.input.borrow_mut(), expected)
+        let read = ready!(poll_fill(&mut *self.socket.borrow_mut(), context, &mut self.input.borrow_mut(), expected))?;
+        if expected > LARGEST_KEPT as u64 || read > LARGEST_KEPT {
+            self.large.set(true);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    /// Lets go of the memory of a large body or head, if nothing more is in it.
+    pub fn release(&self) {
+        if self.large.get() && self.input.borrow().is_empty() {
+            self.large.set(false);
+            *self.input.borrow_mut() = BytesMut::new();
+        }
     }
 
     /// The body of a request, which begins with the next byte. A client that `waits` is given leave when it is asked for.

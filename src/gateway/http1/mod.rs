@@ -126,7 +126,8 @@ impl Http1 {
                 }
             };
             // What more of the body comes than is read over would be taken for a request.
-            let persistent = asked.persistent && !*drain.borrow() && self.line.may_end_within(DISCARDED_BYTES);
+            let readable = self.line.may_end_within(DISCARDED_BYTES) && !self.connection.is_doubtful();
+            let persistent = asked.persistent && !*drain.borrow() && readable;
             let after = self.send(response, Asked { persistent, ..asked }).await;
             if after == After::Broken || !self.finish(after).await {
                 return End::Closed;
@@ -159,6 +160,7 @@ impl Http1 {
                     Poll::Pending => break,
                 }
             }
+            self.line.release();
             if !has_drained && drained.as_mut().poll(context).is_ready() {
                 has_drained = true;
                 lingering = Some(Instant::now() + LINGER);
@@ -238,7 +240,16 @@ impl Http1 {
             || self
                 .read_over(|line, context| line.poll_body(context).map(|piece| piece.map_or(Some(0), length_of)))
                 .await;
+        if read_over && after == After::Ends && self.has_more().await {
+            self.linger().await;
+        }
         read_over && after == After::GoesOn
+    }
+
+    /// Whether the client has sent more than what was answered.
+    async fn has_more(&self) -> bool {
+        self.line.with_input(|input| !input.is_empty())
+            || poll_fn(|context| Poll::Ready(matches!(self.line.poll_read(context), Poll::Ready(Ok(1..))))).await
     }
 
     /// Says that nothing more comes, and reads over what still does. What it would mean is not asked.
