@@ -172,6 +172,9 @@ impl Exchange {
         }
         let length = Length::of_response(method, parts.status, parts.version, &parts.headers)
             .map_err(|error| invalid(format!("nobody can tell how long its answer is: {error}")))?;
+        // Some upstreams send the body of an answer that has none (RFC 9110 §9.3.2).
+        lease.connection.suspect =
+            *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let lasts = is_persistent(parts.version, &parts.headers) && length != Length::UntilClose;
         let lasts = make_length_single(&mut parts.headers, length) && lasts;
         hop_by_hop::strip_response(&mut parts.headers);

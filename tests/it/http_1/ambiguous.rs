@@ -231,7 +231,6 @@ fn hosts_targets_and_methods_that_are_not_served() {
         "GET http://u@a/public/x",
         "GET https://a/public/x",
         "GET ftp://a/public/x",
-        "OPTIONS *",
         "CONNECT a:443",
         "CONNECT /public/x",
         "CONNECT a",
