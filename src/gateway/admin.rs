@@ -6,7 +6,11 @@
 //! that comes from a page in an operator's browser is refused: such a request has an `Origin`, or cannot say that it is
 //! JSON (Fetch §2.2.2, §3.2).
 
-use std::{io, net::TcpListener as StdListener, sync::Arc};
+use std::{
+    io,
+    net::TcpListener as StdListener,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use arc_swap::ArcSwap;
 use axum::{
@@ -45,6 +49,8 @@ const LARGEST_QUESTION: usize = 2 << 20;
 pub(super) struct Admin {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) workers: Vec<Arc<WorkerMetrics>>,
+    /// How many connections each worker has.
+    pub(super) load: Arc<[AtomicUsize]>,
     pub(super) gauges: Arc<Gauges>,
     pub(super) phase: watch::Receiver<Phase>,
 }
@@ -160,6 +166,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     let snapshot = admin.snapshot.load_full();
     let scrape = Scrape {
         workers: admin.workers.iter().map(|worker| &**worker),
+        load: &admin.load,
         gauges: &admin.gauges,
         cache: snapshot.authenticator.cache_stats(),
         revocations: snapshot.revoker.revocations().count() as u64,

@@ -87,6 +87,11 @@ impl Answer {
         answer
     }
 
+    /// Goes on sending the rest of the request, while the client takes nothing of the answer.
+    pub(super) fn poll_request(&mut self, context: &mut Context<'_>) {
+        self.body.poll_request(context);
+    }
+
     fn offer(&self, offered: bool) {
         if let Some(delivery) = &self.delivery {
             delivery.offered_since.set(offered.then(Instant::now));

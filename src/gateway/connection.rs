@@ -36,7 +36,12 @@ use tokio::{
 };
 
 use super::metrics::Gauges;
-use crate::{config::Limits, http1::Deadline, proxy::Peer};
+use crate::{
+    config::Limits,
+    http1::Deadline,
+    proxy::Peer,
+    rejection::{BadRequest, Rejection},
+};
 
 /// How long an idle connection may still bring a request after the drain began.
 pub(super) const LINGER: Duration = Duration::from_millis(300);
@@ -51,6 +56,8 @@ pub(super) struct Connection {
     head_since: Cell<Option<Instant>>,
     write_blocked_since: Cell<Option<Instant>>,
     http_2: Cell<bool>,
+    /// Whether a request on it could be read in two ways: what follows is not trusted to be what it looks like.
+    doubtful: Cell<bool>,
     task: RefCell<Option<Waker>>,
 }
 
@@ -67,6 +74,7 @@ impl Connection {
             head_since: Cell::new(Some(now)),
             write_blocked_since: Cell::new(None),
             http_2: Cell::new(false),
+            doubtful: Cell::new(false),
             task: RefCell::new(None),
         })
     }
@@ -98,6 +106,19 @@ impl Connection {
         if self.head_since.get().is_none() {
             self.head_since.set(Some(Instant::now()));
         }
+    }
+
+    /// A request on it was refused for this reason.
+    pub(super) fn refused(&self, rejection: &Rejection) {
+        use BadRequest::{Body, Head, Host, Method, Target};
+        if matches!(rejection, Rejection::BadRequest(Head(_) | Method | Host(_) | Target(_) | Body(_))) {
+            self.doubtful.set(true);
+        }
+    }
+
+    /// Whether no further request is to come on it. With HTTP/2 it may in any case: its frames leave no doubt.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubtful.get()
     }
 
     /// It is one of HTTP/2. Its preface is there: that was its head.

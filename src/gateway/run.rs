@@ -181,11 +181,12 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
     };
     let mut recorders = recorders.into_iter();
     let (phase, seen) = watch::channel(Phase::Serving);
+    let spreads = spread::spreads(count);
+    let load = spreads.first().map(|(spread, _)| spread.load()).unwrap_or_default();
     // From here on a failure drops `running`, which stops the threads that were started.
     let workers = Vec::with_capacity(count);
     let mut running = Running { address, admin_address, phase, workers, admin: None, access_log };
-    for (index, ((listener, metrics), (spread, queue))) in
-        listeners.into_iter().zip(&metrics).zip(spread::spreads(count)).enumerate()
+    for (index, ((listener, metrics), (spread, queue))) in listeners.into_iter().zip(&metrics).zip(spreads).enumerate()
     {
         let worker = Worker {
             index,
@@ -203,7 +204,7 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
         running.workers.push(spawn(format!("worker-{index}"), move || worker.run())?);
     }
     if let Some(listener) = admin {
-        let admin = admin::Admin { snapshot, workers: metrics, gauges, phase: seen };
+        let admin = admin::Admin { snapshot, workers: metrics, load, gauges, phase: seen };
         running.admin = Some(spawn("admin".to_owned(), move || admin.run(listener))?);
     }
     Ok(running)

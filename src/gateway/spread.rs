@@ -63,6 +63,11 @@ const fn slack(fewest: usize) -> usize {
 }
 
 impl Spread {
+    /// How many connections each worker has, as it changes.
+    pub(super) fn load(&self) -> Arc<[AtomicUsize]> {
+        Arc::clone(&self.load)
+    }
+
     /// The worker that is to have the next connection, and its place there.
     pub(super) fn place(&self) -> Place {
         let loads = self.load.iter().map(|load| load.load(Ordering::Relaxed));

@@ -197,6 +197,7 @@ impl Stack {
         };
         let mut response = answered.unwrap_or_else(|refusal| {
             self.metrics.refused(&refusal.rejection, started.elapsed());
+            connection.refused(&refusal.rejection);
             let known = refusal.known();
             log.refused(&refusal.rejection, known);
             entry.refused(refusal.rejection.reason(), known.rule, known.issuer, refusal.caller.as_ref());

@@ -57,6 +57,8 @@ pub enum HeadError {
 pub struct Head {
     /// Bytes that have been searched before.
     searched: usize,
+    /// Whether an empty line has been skipped.
+    skipped: bool,
 }
 
 impl Head {
@@ -66,7 +68,10 @@ impl Head {
     /// As the module's rules say. A head that is not complete yet is looked at as far as it goes.
     pub fn request(&mut self, input: &mut BytesMut, limits: HeadLimits) -> Result<Option<Request<()>>, HeadError> {
         match input.get(..input.len().min(2)) {
-            Some(b"\r\n") if self.searched == 0 => input.advance(2),
+            Some(b"\r\n") if self.searched == 0 && !self.skipped => {
+                input.advance(2);
+                self.skipped = true;
+            }
             Some(b"\r") => return Ok(None),
             _ => {}
         }
@@ -110,7 +115,7 @@ impl Head {
     fn take(&mut self, input: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, HeadError> {
         // Nearly always a request is all that there is. If it is not, that shows when its lines are read.
         if input.len() <= limit && input.ends_with(b"\r\n\r\n") {
-            self.searched = 0;
+            *self = Self::default();
             return Ok(Some(input.split().freeze()));
         }
         // The end may have begun in what was searched before.
@@ -121,7 +126,7 @@ impl Head {
             self.searched = input.len();
             return if input.len() > limit { Err(HeadError::TooLarge) } else { Ok(None) };
         };
-        self.searched = 0;
+        *self = Self::default();
         let end = from + found + 2;
         if end > limit {
             return Err(HeadError::TooLarge);

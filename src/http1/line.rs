@@ -20,6 +20,8 @@ use super::{DecodeError, Decoder, Length, fill::poll_fill};
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// More than this many bytes of further requests are not read while one is answered.
 const MOST_PIPELINED: usize = 64 * 1024;
+/// A buffer that was filled with more than this many bytes at once is not kept while nothing comes.
+const LARGEST_KEPT: usize = 4 * 1024;
 
 /// One client's connection.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct Line {
     /// Leave to send the body, as far as it is still to be given.
     leave: Cell<&'static [u8]>,
     broken: Cell<bool>,
+    /// Whether `input` may hold on to more memory than a connection that waits is to have.
+    large: Cell<bool>,
 }
 
 /// Why no more of a request's body can be had.
@@ -57,6 +61,7 @@ impl Line {
             body: Cell::new(Length::Exactly(0).into()),
             leave: Cell::new(b""),
             broken: Cell::new(false),
+            large: Cell::new(false),
         })
     }
 
@@ -83,7 +88,19 @@ impl Line {
     /// The socket's.
     pub fn poll_read(&self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let expected = self.body.get().expected();
-        poll_fill(&mut *self.socket.borrow_mut(), context, &mut self.input.borrow_mut(), expected)
+        let read = ready!(poll_fill(&mut *self.socket.borrow_mut(), context, &mut self.input.borrow_mut(), expected))?;
+        if expected > LARGEST_KEPT as u64 || read > LARGEST_KEPT {
+            self.large.set(true);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    /// Lets go of the memory of a large body or head, if nothing more is in it.
+    pub fn release(&self) {
+        if self.large.get() && self.input.borrow().is_empty() {
+            self.large.set(false);
+            *self.input.borrow_mut() = BytesMut::new();
+        }
     }
 
     /// The body of a request, which begins with the next byte. A client that `waits` is given leave when it is asked for.
@@ -109,7 +126,13 @@ impl Line {
     /// leave to send it.
     #[must_use]
     pub fn is_body_readable(&self) -> bool {
-        !self.broken.get() && self.leave.get().len() != CONTINUE.len()
+        !self.broken.get() && (self.is_body_read() || self.leave.get().len() != CONTINUE.len())
+    }
+
+    /// Whether the rest of the request's body may turn out to have no more bytes than these.
+    #[must_use]
+    pub fn may_end_within(&self, bytes: usize) -> bool {
+        self.is_body_readable() && self.body.get().remaining().is_none_or(|left| left <= bytes as u64)
     }
 
     /// The rest of a leave that was given in part: it comes before everything else.
@@ -168,6 +191,33 @@ impl Line {
             self.leave.set(left.get(written..).unwrap_or_default());
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// The socket is held for no longer than a call: the body of an answer that is being sent may read the request's from it.
+impl AsyncWrite for &Line {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.borrow().is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_shutdown(context)
     }
 }
 

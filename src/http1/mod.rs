@@ -23,6 +23,7 @@ pub mod fill;
 pub mod head;
 pub mod length;
 pub mod line;
+mod persistence;
 pub mod writer;
 
 pub use deadline::Deadline;
@@ -30,4 +31,5 @@ pub use decoder::{DecodeError, Decoder};
 pub use head::{Head, HeadError, HeadLimits};
 pub use length::{Length, LengthError};
 pub use line::{Incoming, Line};
+pub use persistence::is_persistent;
 pub use writer::{SendError, Writer};

@@ -57,6 +57,8 @@ pub struct UpstreamBody {
     /// Whether the connection is good for another request.
     lasts: bool,
     rest: Option<Box<Rest>>,
+    /// Why the rest of the request can't be sent.
+    broken: Option<io::Error>,
     upstream: Rc<Upstream>,
 }
 
@@ -75,7 +77,7 @@ impl Body {
         rest: Option<Box<Rest>>,
         upstream: Rc<Upstream>,
     ) -> Self {
-        let mut body = UpstreamBody { decoder, lease: Some(lease), lasts, rest, upstream };
+        let mut body = UpstreamBody { decoder, lease: Some(lease), lasts, rest, broken: None, upstream };
         if !body.decoder.is_done() {
             return Self::Upstream(body);
         }
@@ -90,6 +92,15 @@ impl Body {
             Self::Upstream(body) => body.lease.as_ref().map(Lease::server),
             Self::Stream(body) => body.server(),
             Self::Empty | Self::Ready(_) | Self::Watched(_) => None,
+        }
+    }
+
+    /// Goes on sending the rest of the request, while nobody can take the answer.
+    pub fn poll_request(&mut self, context: &mut Context<'_>) {
+        if let Self::Upstream(body) = self
+            && let Err(error) = body.poll_rest(context)
+        {
+            (body.rest, body.broken) = (None, Some(error));
         }
     }
 
@@ -117,6 +128,9 @@ impl UpstreamBody {
     }
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         self.poll_rest(context)?;
         loop {
             let Some(Lease { connection, .. }) = &mut self.lease else { return Poll::Ready(None) };

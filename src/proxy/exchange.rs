@@ -25,7 +25,7 @@ use super::{
     upstream::{Counter, Upstream},
 };
 use crate::{
-    http1::{Decoder, Head, HeadLimits, Length, SendError, Writer, encode, fill::poll_fill},
+    http1::{Decoder, Head, HeadLimits, Length, SendError, Writer, encode, fill::poll_fill, is_persistent},
     rejection::Rejection,
 };
 
@@ -50,12 +50,11 @@ pub(super) async fn exchange(
     upstream: &Rc<Upstream>,
     progress: &Progress,
 ) -> Result<Outcome, Rejection> {
-    let length = upload.length();
-    let mut buffer = std::mem::take(&mut lease.connection.buffer);
-    encode::request(&mut buffer, &head.method, &head.uri, &head.headers);
-    buffer.extend_from_slice(if length == Length::Chunked { b"transfer-encoding: chunked\r\n\r\n" } else { b"\r\n" });
-    let mut exchange =
-        Exchange { writer: Writer::new(buffer, length), sending: true, head: Head::default(), interim: 0 };
+    let buffer = std::mem::take(&mut lease.connection.buffer);
+    let writer = writer(buffer, head, upload.length());
+    // What is taken of the body before the first byte is sent belongs to the next attempt, if there is one.
+    upload.keep();
+    let mut exchange = Exchange { writer, sending: true, head: Head::default(), interim: 0 };
     let limit = upstream.settings().response_timeout;
     progress.begins(lease.since);
     let received = poll_fn(|context| {
@@ -67,7 +66,8 @@ pub(super) async fn exchange(
     });
     match received.await {
         Ok(response) => exchange.answer(response, lease, &head.method, upload, upstream).map(Outcome::Answer),
-        Err(Failure::Unsent(cause)) => Ok(Outcome::Unsent { cause, stale: lease.reused }),
+        Err(Failure::Unsent(cause)) if upload.rewind() => Ok(Outcome::Unsent { cause, stale: lease.reused }),
+        Err(Failure::Unsent(cause)) => Err(Rejection::UpstreamUnreachable(cause)),
         Err(Failure::Upload(error)) => Err(error.into()),
         Err(Failure::Invalid(cause)) => {
             upstream.count(Counter::Reset);
@@ -78,6 +78,12 @@ pub(super) async fn exchange(
             Err(Rejection::UpstreamTimeout(format!("no answer within {limit:?}")))
         }
     }
+}
+
+fn writer(mut buffer: Vec<u8>, head: &Parts, length: Length) -> Writer {
+    encode::request(&mut buffer, &head.method, &head.uri, &head.headers);
+    buffer.extend_from_slice(if length == Length::Chunked { b"transfer-encoding: chunked\r\n\r\n" } else { b"\r\n" });
+    Writer::new(buffer, length)
 }
 
 struct Exchange {
@@ -95,9 +101,12 @@ impl Exchange {
         upload: &mut Upload,
         context: &mut Context<'_>,
     ) -> Poll<Result<Response<()>, Failure>> {
-        if self.sending
-            && let Poll::Ready(sent) = self.writer.poll_send(&mut connection.socket, upload, context)
-        {
+        let sent =
+            if self.sending { self.writer.poll_send(&mut connection.socket, upload, context) } else { Poll::Pending };
+        if self.sending && self.writer.began() {
+            upload.forget();
+        }
+        if let Poll::Ready(sent) = sent {
             self.sending = false;
             match sent {
                 Ok(()) => {}
@@ -150,6 +159,9 @@ impl Exchange {
         }
         let length = Length::of_response(method, parts.status, parts.version, &parts.headers)
             .map_err(|error| invalid(format!("nobody can tell how long its answer is: {error}")))?;
+        // Some upstreams send the body of an answer that has none (RFC 9110 §9.3.2).
+        lease.connection.suspect =
+            *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let lasts = is_persistent(parts.version, &parts.headers) && length != Length::UntilClose;
         let lasts = make_length_single(&mut parts.headers, length) && lasts;
         hop_by_hop::strip_response(&mut parts.headers);
@@ -163,17 +175,6 @@ impl Exchange {
         };
         let body = Body::from_upstream(Decoder::from(length), (lease, lasts), rest, Rc::clone(upstream));
         Ok(Response::from_parts(parts, body))
-    }
-}
-
-/// Whether the other side means the connection to go on (RFC 9112 §9.3).
-fn is_persistent(version: Version, headers: &HeaderMap) -> bool {
-    let mut says =
-        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    if version == Version::HTTP_11 {
-        !says.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-    } else {
-        says.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"keep-alive"))
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Connection {
     /// For the heads that are sent.
     pub(super) buffer: Vec<u8>,
     pub(super) deadline: Deadline,
+    /// Whether its last answer may have had a body after all, which would be taken for the next one.
+    pub(super) suspect: bool,
 }
 
 /// A connection that is in use by one request. Dropping it closes the connection.
@@ -100,8 +102,13 @@ impl Pool {
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}")))??;
         socket.set_nodelay(true)?;
-        let connection =
-            Connection { socket, input: BytesMut::new(), buffer: Vec::new(), deadline: Deadline::default() };
+        let connection = Connection {
+            socket,
+            input: BytesMut::new(),
+            buffer: Vec::new(),
+            deadline: Deadline::default(),
+            suspect: false,
+        };
         let (connection, pool) = (Box::new(connection), Rc::clone(self));
         Ok(Lease { connection, pool, reused: false, since: Instant::now() })
     }
@@ -112,7 +119,7 @@ impl Connection {
     /// the runtime's word is enough, that nothing has happened on it.
     fn is_quiet(&self, fresh: bool) -> bool {
         let nothing_known = self.socket.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending();
-        if fresh && nothing_known {
+        if fresh && nothing_known && !self.suspect {
             return true;
         }
         let mut byte = [MaybeUninit::uninit()];

@@ -19,6 +19,7 @@ mod drain;
 mod explain;
 mod forwarding;
 mod grpc;
+mod http_1;
 mod http_2;
 mod http_2_upstream;
 mod identity;

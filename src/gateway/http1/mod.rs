@@ -21,7 +21,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, Method, Request, Response, Version, header};
+use http::{Method, Request, Response, Version};
 use socket2::SockRef;
 use tokio::{net::TcpStream, sync::watch, time::Instant};
 
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     config::Limits,
-    http1::{Deadline, Head, HeadError, HeadLimits, Length, Line, SendError, Writer},
+    http1::{Deadline, Head, HeadError, HeadLimits, Length, Line, SendError, Writer, is_persistent},
     proxy::{
         Incoming,
         upload::{DISCARD_TIME, DISCARDED_BYTES},
@@ -125,7 +125,9 @@ impl Http1 {
                     }
                 }
             };
-            let persistent = asked.persistent && !*drain.borrow();
+            // What more of the body comes than is read over would be taken for a request.
+            let readable = self.line.may_end_within(DISCARDED_BYTES) && !self.connection.is_doubtful();
+            let persistent = asked.persistent && !*drain.borrow() && readable;
             let after = self.send(response, Asked { persistent, ..asked }).await;
             if after == After::Broken || !self.finish(after).await {
                 return End::Closed;
@@ -157,6 +159,7 @@ impl Http1 {
                     Poll::Pending => break,
                 }
             }
+            self.line.release();
             if !has_drained && drained.as_mut().poll(context).is_ready() {
                 has_drained = true;
                 lingering = Some(Instant::now() + LINGER);
@@ -191,7 +194,7 @@ impl Http1 {
         let mut writer = Writer::new(head, length);
         let mut blocked: Option<(u64, Instant)> = None;
         let sent = poll_fn(|context| {
-            let polled = self.line.with_socket(|socket| writer.poll_send(socket, &mut body, context));
+            let polled = writer.poll_send(&mut &*self.line, &mut body, context);
             if polled.is_ready() {
                 return polled;
             }
@@ -202,6 +205,7 @@ impl Http1 {
                 blocked = None;
                 return Poll::Pending;
             }
+            body.poll_request(context);
             let since = match blocked {
                 Some((sent, since)) if sent == writer.total() => since,
                 Some(_) | None => Instant::now(),
@@ -235,7 +239,16 @@ impl Http1 {
             || self
                 .read_over(|line, context| line.poll_body(context).map(|piece| piece.map_or(Some(0), length_of)))
                 .await;
+        if read_over && after == After::Ends && self.has_more().await {
+            self.linger().await;
+        }
         read_over && after == After::GoesOn
+    }
+
+    /// Whether the client has sent more than what was answered.
+    async fn has_more(&self) -> bool {
+        self.line.with_input(|input| !input.is_empty())
+            || poll_fn(|context| Poll::Ready(matches!(self.line.poll_read(context), Poll::Ready(Ok(1..))))).await
     }
 
     /// Says that nothing more comes, and reads over what still does. What it would mean is not asked.
@@ -284,17 +297,6 @@ impl Asked {
             is_head: request.method() == Method::HEAD,
             persistent: is_persistent(version, request.headers()),
         }
-    }
-}
-
-/// Whether one side means its connection to go on (RFC 9112 §9.3).
-fn is_persistent(version: Version, headers: &HeaderMap) -> bool {
-    let mut options =
-        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    if version == Version::HTTP_11 {
-        !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-    } else {
-        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"keep-alive"))
     }
 }
 

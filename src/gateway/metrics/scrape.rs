@@ -2,7 +2,10 @@
 
 use std::{
     fmt::Write,
-    sync::{PoisonError, atomic::Ordering},
+    sync::{
+        PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::{BUCKETS, Gauges, WorkerMetrics};
@@ -21,6 +24,8 @@ use crate::{
 /// All that a scrape shows.
 pub(in crate::gateway) struct Scrape<'a, W> {
     pub(in crate::gateway) workers: W,
+    /// How many connections each worker has.
+    pub(in crate::gateway) load: &'a [AtomicUsize],
     pub(in crate::gateway) gauges: &'a Gauges,
     pub(in crate::gateway) cache: CacheStats,
     pub(in crate::gateway) revocations: u64,
@@ -51,6 +56,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         family(out, "build_info", "gauge", "The version that runs.")?;
         writeln!(out, "bearergate_build_info{{version=\"{version}\"}} 1")?;
         self.write_requests(out)?;
+        self.write_workers(out)?;
         self.write_would_refuse(out)?;
         self.write_durations(out)?;
         self.write_upstreams(out)?;
@@ -100,6 +106,21 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         }
         for (cause, count) in causes {
             writeln!(out, "bearergate_invalid_tokens_total{{cause=\"{cause}\"}} {count}")?;
+        }
+        Ok(())
+    }
+
+    /// Whether the work is even.
+    fn write_workers(&self, out: &mut String) -> std::fmt::Result {
+        family(out, "worker_requests_total", "counter", "Requests by the worker that served them.")?;
+        for (index, worker) in self.workers.clone().enumerate() {
+            let requests: u64 = worker.durations.iter().map(|cell| cell.load(Ordering::Relaxed)).sum();
+            writeln!(out, "bearergate_worker_requests_total{{worker=\"{index}\"}} {requests}")?;
+        }
+        family(out, "worker_connections", "gauge", "Open connections of clients by the worker that serves them.")?;
+        for (index, load) in self.load.iter().enumerate() {
+            let connections = load.load(Ordering::Relaxed);
+            writeln!(out, "bearergate_worker_connections{{worker=\"{index}\"}} {connections}")?;
         }
         Ok(())
     }
@@ -253,6 +274,7 @@ mod tests {
         let cache = CacheStats { hits: 3, misses: 2, entries: 1 };
         Scrape {
             workers: workers.iter(),
+            load: &[AtomicUsize::new(7), AtomicUsize::new(8)],
             gauges: &Gauges::default(),
             cache,
             revocations: 4,
@@ -285,6 +307,8 @@ mod tests {
         assert_eq!(buckets[15], "bearergate_request_duration_seconds_bucket{le=\"+Inf\"} 3");
         assert!(text.contains("bearergate_request_duration_seconds_sum 60.001001\n"));
         assert!(text.contains("bearergate_request_duration_seconds_count 3\n"));
+        assert!(text.contains("bearergate_worker_requests_total{worker=\"1\"} 2\n"));
+        assert!(text.contains("bearergate_worker_connections{worker=\"1\"} 8\n"));
     }
 
     #[test]

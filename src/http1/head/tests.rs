@@ -54,7 +54,14 @@ fn a_head_that_comes_in_pieces_is_the_same() {
 #[test]
 fn one_empty_line_before_a_request_is_skipped_and_two_are_not() {
     assert!(request("\r\nGET / HTTP/1.1\r\n\r\n").unwrap().is_some());
-    assert!(request("\r\n\r\nGET / HTTP/1.1\r\n\r\n").is_err());
+    let two = "\r\n\r\nGET / HTTP/1.1\r\n\r\n";
+    assert!(request(two).is_err());
+    let (mut head, mut input) = (Head::default(), BytesMut::new());
+    let refused = two.bytes().any(|byte| {
+        input.extend_from_slice(&[byte]);
+        head.request(&mut input, LIMITS).is_err()
+    });
+    assert!(refused, "wherever it is cut");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod db;
 mod explain;
 mod gateway;
 mod jws;
+mod large_bodies;
 mod log;
 mod openapi;
 mod output;

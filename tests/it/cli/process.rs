@@ -15,7 +15,7 @@ use super::support::{Folder, Gateway, shell};
 use crate::support::{Client, Upstream};
 
 /// A gateway before `upstream` with an open area and these further lines.
-fn folder(upstream: &Upstream, workers: usize, more: &str) -> Folder {
+pub(super) fn folder(upstream: &Upstream, workers: usize, more: &str) -> Folder {
     Folder::with(&format!(
         "preset = \"hungry-machines\"\n[listen]\naddress = \"127.0.0.1:0\"\nworkers = {workers}\n\
          [admin]\naddress = \"127.0.0.1:0\"\n[upstream.default]\nservers = [\"http://{}\"]\n\
@@ -39,7 +39,7 @@ impl Gateway {
     }
 
     /// A line of `/proc/PID/status` that is a number.
-    fn status(&self, key: &str) -> u64 {
+    pub(super) fn status(&self, key: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
         line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap()

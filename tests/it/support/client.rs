@@ -152,6 +152,11 @@ impl Client {
         self.unread.is_empty() && !self.fill()
     }
 
+    /// What there is to read, whatever it is; `None` at the end.
+    pub(crate) fn some(&mut self) -> Option<Vec<u8>> {
+        (!self.unread.is_empty() || self.fill()).then(|| std::mem::take(&mut self.unread))
+    }
+
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer) {

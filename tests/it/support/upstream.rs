@@ -96,7 +96,7 @@ impl Line {
 
     pub(crate) fn head(&mut self) -> Option<String> {
         let end = self.find(b"\r\n\r\n")?;
-        let head = String::from_utf8(self.exactly(end + 4)?).unwrap();
+        let head = String::from_utf8_lossy(&self.exactly(end + 4)?).into_owned();
         let _ = self.heads.send(head.clone());
         Some(head)
     }
