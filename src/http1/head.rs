@@ -82,7 +82,7 @@ impl Head {
         let mut lines = Lines::new(&head);
         let mut request = Request::new(());
         let line = lines.next_line()?.ok_or(HeadError::FirstLine)?;
-        let (method, target, version) = request_line(line)?;
+        let [method, target, version] = request_line(line)?;
         *request.method_mut() = Method::from_bytes(method).map_err(|_| HeadError::FirstLine)?;
         *request.version_mut() = version_of(version)?;
         *request.uri_mut() = Uri::from_maybe_shared(head.slice_ref(target)).map_err(|_| HeadError::Target)?;
@@ -194,13 +194,14 @@ fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-fn request_line(line: &[u8]) -> Result<(&[u8], &[u8], &[u8]), HeadError> {
+/// A method, a target and a version.
+fn request_line(line: &[u8]) -> Result<[&[u8]; 3], HeadError> {
     let (method, rest) = split_at_space(line)?;
     let (target, version) = split_at_space(rest)?;
     if target.is_empty() {
         return Err(HeadError::Target);
     }
-    Ok((method, target, version))
+    Ok([method, target, version])
 }
 
 fn split_at_space(text: &[u8]) -> Result<(&[u8], &[u8]), HeadError> {
