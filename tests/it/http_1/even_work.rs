@@ -4,8 +4,10 @@
 use std::{
     sync::{Arc, Mutex, mpsc::channel},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use crate::support::{Client, Gateway, Setup, Upstream};
 
