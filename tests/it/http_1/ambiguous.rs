@@ -167,6 +167,13 @@ fn lines_that_are_none() {
             assert_refused(&gateway, field, request.as_bytes());
         }
     }
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[test]
+fn first_lines_that_are_none() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::before(&upstream);
     for line in [
         "GET /public/x",
         "GET /public/x ",

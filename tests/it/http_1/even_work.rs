@@ -4,8 +4,10 @@
 use std::{
     sync::{Arc, Mutex, mpsc::channel},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use crate::support::{Client, Gateway, Setup, Upstream};
 
@@ -101,19 +103,4 @@ fn a_configuration_that_is_exchanged_delays_no_request() {
     stop.send(()).unwrap();
     let count = exchanges.join().unwrap();
     assert!(count > 10 && times[150] < Duration::from_millis(50), "{count} exchanges, {:?}", times[150]);
-}
-
-#[test]
-#[ignore = "figures"]
-fn figures_of_signing() {
-    use bearergate::jwt::{Algorithm, SigningKey, sign};
-    let claims = serde_json::json!({ "sub": "alice", "iat": 1, "exp": 2, "roles": ["a", "b"] });
-    for algorithm in [Algorithm::Hs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa] {
-        let key = SigningKey::generate(algorithm, &aws_lc_rs::rand::SystemRandom::new()).unwrap();
-        let start = Instant::now();
-        for _ in 0..300 {
-            sign(&key, None, claims.as_object().unwrap()).unwrap();
-        }
-        println!("FIGURE {algorithm:?} {:?}", start.elapsed() / 300);
-    }
 }
