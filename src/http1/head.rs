@@ -84,7 +84,8 @@ impl Head {
         let line = lines.next_line()?.ok_or(HeadError::FirstLine)?;
         let (method, rest) = split_at_space(line)?;
         let (target, version) = split_at_space(rest)?;
-        if target.is_empty() {
+        // A fragment is no part of a target (RFC 9112 §3.2), and would be cut off unread.
+        if target.is_empty() || memchr(b'#', target).is_some() {
             return Err(HeadError::Target);
         }
         *request.method_mut() = Method::from_bytes(method).map_err(|_| HeadError::FirstLine)?;

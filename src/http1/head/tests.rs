@@ -79,6 +79,7 @@ fn what_can_be_read_in_two_ways_is_refused() {
         ("GET / HTTP/1.1\r\nX\r\n\r\n", HeadError::Name),
         ("GET / HTTP/1.1\r\nX\u{e9}: 1\r\n\r\n", HeadError::Name),
         ("GET  / HTTP/1.1\r\n\r\n", HeadError::Target),
+        ("GET /a#b HTTP/1.1\r\n\r\n", HeadError::Target),
         ("GET /  HTTP/1.1\r\n\r\n", HeadError::Version),
         ("GET /a b HTTP/1.1\r\n\r\n", HeadError::Version),
         ("GET /\r\n\r\n", HeadError::FirstLine),
