@@ -24,6 +24,7 @@ RECORDED = HERE / "instructions.json"
 ALLOWED = 1.05
 # Requests come in over as many connections as wrk would use, so that one wake-up of the worker serves several.
 CONNECTIONS = 32
+PROCESSES = 3
 TURNS = 8
 ROUNDS = 8
 WARM_UP = 8
@@ -126,18 +127,27 @@ def main():
     parser.add_argument("--record", action="store_true", help="write the figures down instead of comparing them")
     parser.add_argument("--keep", metavar="FOLDER", help="move the profiles there, for callgrind_annotate")
     options = parser.parse_args()
-    figures = count(options.binary, options.keep)
     recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+    known = {} if options.record else recorded.get(options.profile, {})
+    figures = {}
+    # Each process has its memory elsewhere, and a busy machine breaks up the turns: whatever exceeds is counted again.
+    for _ in range(PROCESSES):
+        for name, figure in count(options.binary, options.keep).items():
+            figures[name] = min(figure, figures.get(name, figure))
+        if not options.record and not exceeding(figures, known):
+            break
+    for name, figure in figures.items():
+        print(f"{name}: {figure} instructions a request, recorded {known.get(name)}")
     if options.record:
         recorded[options.profile] = figures
         RECORDED.write_text(json.dumps(recorded, indent=4) + "\n")
-    worse = False
-    for name, figure in figures.items():
-        known = recorded.get(options.profile, {}).get(name)
-        worse |= known is None or figure > known * ALLOWED
-        print(f"{name}: {figure} instructions a request, recorded {known}")
-    if worse:
+    elif exceeding(figures, known):
         raise Failed(f"more than {ALLOWED} times what is recorded for a case, or nothing is recorded: --record does that")
+
+
+def exceeding(figures, known):
+    return [name for name, figure in figures.items() if figure > known.get(name, 0) * ALLOWED]
+
 
 
 if __name__ == "__main__":
