@@ -43,16 +43,22 @@ fn who_finds_no_place_in_the_line_is_told_at_once_and_others_are_served(words: &
 fn while_the_threads_are_busy_nobody_is_locked_out(words: &Words, kept: &Kept) {
     let api = words.start(kept, "throttle = { account = '3/15m', address = 'off' }");
     person(kept, "ada@example.com");
-    // More than there are places, as some are done before the last ones are looked at.
-    let mut crowd: Vec<_> = (0..PLACES + 60).map(|_| api.client()).collect();
-    for (at, client) in crowd.iter_mut().enumerate() {
-        client.send(post(words.login, &json!({ "email": format!("nobody{at}@example.com"), "password": "a guess" })));
-    }
-    // Right passwords that nobody looked at are no failed tries.
     let request = post(words.login, &json!({ "email": "ada@example.com", "password": PASSWORD }));
-    let statuses: Vec<_> = (0..12).map(|_| api.client().send(&request).response().status).collect();
-    assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
-    assert!(statuses.contains(&503), "the line was never full: {statuses:?}");
-    crowd.iter_mut().for_each(|client| drop(client.response()));
+    // Which of two connections a busy machine serves first is not ours to say: one that finds its place before the crowd
+    // waits for the line, and then it is no longer full.
+    let was_full = (0..5).any(|wave| {
+        // More than there are places, as some are done before the last ones are looked at.
+        let mut crowd: Vec<_> = (0..PLACES + 60).map(|_| api.client()).collect();
+        for (at, client) in crowd.iter_mut().enumerate() {
+            let email = format!("nobody{wave}-{at}@example.com");
+            client.send(post(words.login, &json!({ "email": email, "password": "a guess" })));
+        }
+        // Right passwords that nobody looked at are no failed tries.
+        let statuses: Vec<_> = (0..12).map(|_| api.client().send(&request).response().status).collect();
+        assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
+        crowd.iter_mut().for_each(|client| drop(client.response()));
+        statuses.contains(&503)
+    });
+    assert!(was_full, "the line was never full");
     words.login(&api, "ada@example.com", PASSWORD);
 }
