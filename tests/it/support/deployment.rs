@@ -93,7 +93,7 @@ impl Response {
     pub(crate) fn fields(&self) -> Vec<(String, String)> {
         let field = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut fields: Vec<_> = self.head.lines().skip(1).filter_map(field).collect();
-        fields.retain(|(name, _)| name != "date" && name != "content-length");
+        fields.retain(|(name, _)| !["date", "content-length", "connection"].contains(&name.as_str()));
         fields.sort();
         assert_eq!(self.header("content-length"), Some(&*self.body.len().to_string()), "{}", self.head);
         fields
