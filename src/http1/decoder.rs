@@ -1,8 +1,8 @@
 //! A body out of the bytes behind a head.
 //!
 //! 1. A chunk's size is 1 to 16 hexadecimal digits; an extension behind `;` is read over and may not hold control
-//!    characters (RFC 9112 §7.1.1). Each line ends in CRLF, and is not longer than [`LONGEST_LINE`].
-//! 2. Trailers are fields by their form; they are read over (RFC 9110 §6.5.1). Not more than [`MOST_TRAILERS`] bytes.
+//!    characters (RFC 9112 §7.1.1). Each line ends in CRLF, and is not longer than 1 KiB.
+//! 2. Trailers are fields by their form; they are read over (RFC 9110 §6.5.1). Not more than 16 KiB.
 //! 3. The end of the connection ends a body that has no other end, and breaks off every other.
 
 use bytes::{Buf, Bytes, BytesMut};

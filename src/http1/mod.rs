@@ -14,7 +14,7 @@
 //! 5. [`fill`]: bytes from a socket, without a buffer for those that have nothing to say.
 //! 6. [`writer`]: a head and a body to a socket, in as few calls as they allow.
 //! 7. [`deadline`]: a time limit that costs nothing while it is kept.
-//! 8. [`line`]: a client's connection, shared by the one that answers and the one that reads the request's body.
+//! 8. [`line`](mod@line): a client's connection, shared by the one that answers and the one that reads the request's body.
 
 pub mod deadline;
 pub mod decoder;

@@ -4,7 +4,7 @@
 //! 2. No byte from the client for the stall limit: the body fails.
 //! 3. Trailers are left out: they could add fields that were stripped from the head (RFC 9110 §6.5.1 allows it).
 //! 4. What a stream of HTTP/2 was given is kept, as long as it is little, until it is sure that the upstream took the
-//!    request up ([`Upload::keep`]): one that it tells us it has not processed is sent again (RFC 9113 §8.7).
+//!    request up (`Upload::keep`): one that it tells us it has not processed is sent again (RFC 9113 §8.7).
 //! 5. A little of what nobody wants any more is still read ([`discard`]): a connection that is closed with bytes
 //!    unread is reset, and the client may lose the answer.
 
