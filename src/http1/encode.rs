@@ -6,7 +6,12 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 pub fn request(out: &mut Vec<u8>, method: &Method, target: &Uri, headers: &HeaderMap) {
     out.extend_from_slice(method.as_str().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(target.path_and_query().map_or("/", |target| target.as_str()).as_bytes());
+    let target = target.path_and_query().map_or("/", |target| target.as_str());
+    // An absolute form without a path leaves the query alone (`http://a?b`).
+    if !target.starts_with('/') {
+        out.push(b'/');
+    }
+    out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     for (name, value) in headers {
         field(out, name.as_str().as_bytes(), value.as_bytes());
@@ -72,6 +77,15 @@ mod tests {
             chunk_size(&mut hexadecimal, number);
             assert_eq!(String::from_utf8(decimals).unwrap(), number.to_string());
             assert_eq!(String::from_utf8(hexadecimal).unwrap(), format!("{number:x}\r\n"));
+        }
+    }
+
+    #[test]
+    fn a_target_without_a_path_gets_one() {
+        for (target, sent) in [("http://a?b", "GET /?b HTTP/1.1\r\n"), ("http://a", "GET / HTTP/1.1\r\n")] {
+            let mut out = Vec::new();
+            request(&mut out, &Method::GET, &target.parse().unwrap(), &HeaderMap::new());
+            assert_eq!(String::from_utf8(out).unwrap(), sent);
         }
     }
 

@@ -131,9 +131,17 @@ fn origin_form(target: Uri) -> Result<Uri, Rejection> {
     if target.authority().is_none() {
         return Ok(target);
     }
+    let no_path = |_| Rejection::BadRequest(BadRequest::Target("it has no path"));
+    let path_and_query = match target.into_parts().path_and_query {
+        // `http://a?b` (RFC 9112 §3.2.1: an empty path is sent as `/`).
+        Some(query) if !query.as_str().starts_with('/') => {
+            Some(uri::PathAndQuery::try_from(format!("/{query}")).map_err(|_| no_path(()))?)
+        }
+        path_and_query => path_and_query,
+    };
     let mut parts = uri::Parts::default();
-    parts.path_and_query = target.into_parts().path_and_query;
-    Uri::from_parts(parts).map_err(|_| Rejection::BadRequest(BadRequest::Target("it has no path")))
+    parts.path_and_query = path_and_query;
+    Uri::from_parts(parts).map_err(|_| no_path(()))
 }
 
 async fn send(

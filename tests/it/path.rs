@@ -169,6 +169,8 @@ fn an_open_path_arrives_byte_for_byte_and_a_fragment_not_at_all() {
     assert_eq!(status(&gateway, b"/public/x#/../admin", ""), 400);
     assert_eq!(status(&gateway, b"http://api/public/x?y", ""), 200, "the absolute form becomes the origin form");
     assert_eq!(target(&upstream), "/public/x?y");
+    // No path is `/`, whatever follows.
+    assert_eq!(status(&gateway, b"http://api?/public/x", ""), status(&gateway, b"/?/public/x", ""));
 }
 
 /// What a target is made of.
