@@ -74,13 +74,13 @@ impl Decoder {
         }
     }
 
-    /// How many bytes of content are expected next, at least: worth reading at once.
+    /// How many bytes of content are known to come next: worth reading at once. Of a body that ends with its connection
+    /// that is nothing: it may be a stream of events, and is not to hold a large buffer while it waits.
     #[must_use]
     pub const fn expected(&self) -> u64 {
         match self.0 {
             State::Exactly(bytes) | State::ChunkData(bytes) => bytes,
-            State::UntilClose => u64::MAX,
-            State::ChunkSize | State::ChunkEnd | State::Trailers(_) | State::Done => 0,
+            State::UntilClose | State::ChunkSize | State::ChunkEnd | State::Trailers(_) | State::Done => 0,
         }
     }
 

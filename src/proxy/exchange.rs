@@ -21,7 +21,7 @@ use super::{
     forward::Outcome,
     hop_by_hop,
     pool::{Connection, Lease},
-    upload::{Progress, Upload, UploadError},
+    upload::{Upload, UploadError},
     upstream::{Counter, Upstream},
 };
 use crate::{
@@ -48,7 +48,6 @@ pub(super) async fn exchange(
     head: &Parts,
     upload: &mut Upload,
     upstream: &Rc<Upstream>,
-    progress: &Progress,
 ) -> Result<Outcome, Rejection> {
     let buffer = std::mem::take(&mut lease.connection.buffer);
     let writer = writer(buffer, head, upload.length());
@@ -56,12 +55,11 @@ pub(super) async fn exchange(
     upload.keep();
     let mut exchange = Exchange { writer, sending: true, head: Head::default(), interim: 0 };
     let limit = upstream.settings().response_timeout;
-    progress.begins(lease.since);
     let received = poll_fn(|context| {
         if let Poll::Ready(received) = exchange.poll(&mut lease.connection, upload, context) {
             return Poll::Ready(received);
         }
-        ready!(progress.poll_late(limit, &mut lease.connection.deadline, context));
+        ready!(upload.poll_late(lease.since, limit, &mut lease.connection.deadline, context));
         Poll::Ready(Err(Failure::Late))
     });
     match received.await {
@@ -101,24 +99,7 @@ impl Exchange {
         upload: &mut Upload,
         context: &mut Context<'_>,
     ) -> Poll<Result<Response<()>, Failure>> {
-        let sent =
-            if self.sending { self.writer.poll_send(&mut connection.socket, upload, context) } else { Poll::Pending };
-        if self.sending && self.writer.began() {
-            upload.forget();
-        }
-        if let Poll::Ready(sent) = sent {
-            self.sending = false;
-            match sent {
-                Ok(()) => {}
-                Err(SendError::Body(error)) => return Poll::Ready(Err(Failure::Upload(error))),
-                Err(SendError::Length) => return Poll::Ready(Err(Failure::Upload(UploadError::Broken))),
-                Err(SendError::Socket(error)) if !self.writer.began() => {
-                    return Poll::Ready(Err(Failure::Unsent(error.to_string())));
-                }
-                // It may have answered before it closed.
-                Err(SendError::Socket(_)) => {}
-            }
-        }
+        self.send(connection, upload, context)?;
         loop {
             match self.head.response(&mut connection.input, LIMITS) {
                 Ok(None) => {}
@@ -132,6 +113,31 @@ impl Exchange {
                 Err(error) => format!("it did not answer: {error}"),
             };
             return Poll::Ready(Err(Failure::Invalid(cause)));
+        }
+    }
+
+    /// Goes on sending the request, as far as that is possible now.
+    fn send(
+        &mut self,
+        connection: &mut Connection,
+        upload: &mut Upload,
+        context: &mut Context<'_>,
+    ) -> Result<(), Failure> {
+        if !self.sending {
+            return Ok(());
+        }
+        let sent = self.writer.poll_send(&mut connection.socket, upload, context);
+        if self.writer.began() {
+            upload.forget();
+        }
+        let Poll::Ready(sent) = sent else { return Ok(()) };
+        self.sending = false;
+        match sent {
+            Err(SendError::Body(error)) => Err(Failure::Upload(error)),
+            Err(SendError::Length) => Err(Failure::Upload(UploadError::Broken)),
+            Err(SendError::Socket(error)) if !self.writer.began() => Err(Failure::Unsent(error.to_string())),
+            // With a socket that takes no more: it may have answered before it closed.
+            Ok(()) | Err(SendError::Socket(_)) => Ok(()),
         }
     }
 

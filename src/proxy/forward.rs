@@ -23,7 +23,7 @@ use super::{
     pool::{Lease, Pool},
     rewrite,
     stream::{self, Connections},
-    upload::{self, Progress, Upload},
+    upload::{self, Upload},
     upstream::{Counter, Upstream, Way},
 };
 use crate::{
@@ -84,9 +84,8 @@ pub async fn forward(
         upload::discard(request);
         return Err(Rejection::TooLarge(TooLarge::Body));
     }
-    let progress = Progress::new();
-    let outgoing = prepare(&permit, request, context, upstream, &progress)?;
-    send(outgoing, upstream, &progress).await
+    let outgoing = prepare(&permit, request, context, upstream)?;
+    send(outgoing, upstream).await
 }
 
 fn prepare(
@@ -94,7 +93,6 @@ fn prepare(
     request: Request<Incoming>,
     context: &Context<'_>,
     upstream: &Upstream,
-    progress: &Rc<Progress>,
 ) -> Result<Outgoing, Rejection> {
     let (mut parts, incoming) = request.into_parts();
     let wants_trailers = stream::wants_trailers(&parts.headers);
@@ -121,7 +119,7 @@ fn prepare(
     }
     parts.uri = origin_form(parts.uri)?;
     parts.version = Version::HTTP_11;
-    let upload = Upload::new(incoming, context.body_bytes, context.stall_limit, Rc::clone(progress));
+    let upload = Upload::new(incoming, context.body_bytes, context.stall_limit);
     // Fresh extensions: those of the server's side mean nothing to the client's.
     parts.extensions = http::Extensions::new();
     Ok(Outgoing { head: parts, wants_trailers, upload })
@@ -144,18 +142,14 @@ fn origin_form(target: Uri) -> Result<Uri, Rejection> {
     Uri::from_parts(parts).map_err(|_| no_path(()))
 }
 
-async fn send(
-    mut outgoing: Outgoing,
-    upstream: &Rc<Upstream>,
-    progress: &Progress,
-) -> Result<Response<Body>, Rejection> {
+async fn send(mut outgoing: Outgoing, upstream: &Rc<Upstream>) -> Result<Response<Body>, Rejection> {
     let mut retries = upstream.settings().retries;
     let mut turn = upstream.turn();
     let mut way = way_of(upstream, turn)?;
     loop {
         let outcome = match way {
-            Way::Http1(pool) => by_http1(pool, &mut outgoing, upstream, progress).await?,
-            Way::Http2(connections) => by_http2(connections, &mut outgoing, upstream, progress).await?,
+            Way::Http1(pool) => by_http1(pool, &mut outgoing, upstream).await?,
+            Way::Http2(connections) => by_http2(connections, &mut outgoing, upstream).await?,
         };
         let cause = match outcome {
             Outcome::Answer(response) => return Ok(response),
@@ -176,14 +170,9 @@ fn way_of(upstream: &Upstream, turn: usize) -> Result<&Way, Rejection> {
     upstream.way(turn).ok_or_else(|| Rejection::UpstreamUnreachable("the upstream has no servers".to_owned()))
 }
 
-async fn by_http1(
-    pool: &Rc<Pool>,
-    outgoing: &mut Outgoing,
-    upstream: &Rc<Upstream>,
-    progress: &Progress,
-) -> Result<Outcome, Rejection> {
+async fn by_http1(pool: &Rc<Pool>, outgoing: &mut Outgoing, upstream: &Rc<Upstream>) -> Result<Outcome, Rejection> {
     match lease(pool, upstream).await {
-        Ok(lease) => exchange(lease, &outgoing.head, &mut outgoing.upload, upstream, progress).await,
+        Ok(lease) => exchange(lease, &outgoing.head, &mut outgoing.upload, upstream).await,
         Err(cause) => Ok(Outcome::Unsent { cause, stale: false }),
     }
 }
@@ -192,11 +181,10 @@ async fn by_http2(
     connections: &Rc<Connections>,
     outgoing: &mut Outgoing,
     upstream: &Rc<Upstream>,
-    progress: &Progress,
 ) -> Result<Outcome, Rejection> {
     let request = stream::request(&outgoing.head, outgoing.wants_trailers)?;
     match connections.take().await {
-        Ok(place) => stream::exchange(place, request, &mut outgoing.upload, upstream, progress).await,
+        Ok(place) => stream::exchange(place, request, &mut outgoing.upload, upstream).await,
         Err(cause) => Ok(Outcome::Unsent { cause, stale: false }),
     }
 }

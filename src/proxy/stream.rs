@@ -33,7 +33,7 @@ use super::{
     Body,
     forward::Outcome,
     hop_by_hop,
-    upload::{Progress, Upload, UploadError},
+    upload::{Upload, UploadError},
     upstream::{Counter, Upstream},
 };
 use crate::rejection::Rejection;
@@ -62,7 +62,6 @@ pub(super) async fn exchange(
     request: Request<()>,
     upload: &mut Upload,
     upstream: &Rc<Upstream>,
-    progress: &Progress,
 ) -> Result<Outcome, Rejection> {
     let method = request.method().clone();
     let limit = upstream.settings().response_timeout;
@@ -72,12 +71,12 @@ pub(super) async fn exchange(
         Ok((response, sending)) => Exchange { response, sending: (!is_whole).then_some(sending) },
         Err(error) => return Ok(Outcome::Unsent { cause: error.to_string(), stale: place.leave() }),
     };
-    progress.begins(Instant::now());
+    let began = Instant::now();
     let received = poll_fn(|context| {
         if let Poll::Ready(received) = exchange.poll(upload, context) {
             return Poll::Ready(received);
         }
-        ready!(progress.poll_late(limit, place.timer(), context));
+        ready!(upload.poll_late(began, limit, place.timer(), context));
         Poll::Ready(Err(Failure::Late))
     });
     match received.await {

@@ -3,16 +3,15 @@
 //! 1. More bytes than the limit: the body fails, which aborts the request to the upstream.
 //! 2. No byte from the client for the stall limit: the body fails.
 //! 3. Trailers are left out: they could add fields that were stripped from the head (RFC 9110 §6.5.1 allows it).
-//! 4. What a stream of HTTP/2 was given is kept, as long as it is little, until it is sure that the upstream took the
-//!    request up (`Upload::keep`): one that it tells us it has not processed is sent again (RFC 9113 §8.7).
+//! 4. What was passed on is kept, as long as it is little, until it is sure that the upstream took the request up
+//!    (`Upload::keep`): with HTTP/1.1 until the first byte was sent, with HTTP/2 until the answer, for it may tell us that
+//!    it has processed nothing (RFC 9113 §8.7). Then it is sent again.
 //! 5. A little of what nobody wants any more is still read ([`discard`]): a connection that is closed with bytes
 //!    unread is reset, and the client may lose the answer.
 
 use std::{
-    cell::Cell,
     pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -59,40 +58,6 @@ impl From<UploadError> for Rejection {
     }
 }
 
-/// What is known about an upload while it is on its way, for the side that waits for the answer.
-#[derive(Debug)]
-pub(super) struct Progress {
-    moved: Cell<Option<Instant>>,
-    waits_for_client: Cell<bool>,
-}
-
-impl Progress {
-    pub(super) fn new() -> Rc<Self> {
-        Rc::new(Self { moved: Cell::new(None), waits_for_client: Cell::new(false) })
-    }
-
-    /// It is the upstream's turn from `now` on.
-    pub(super) fn begins(&self, now: Instant) {
-        self.moved.set(Some(now));
-    }
-
-    /// Since when it is the upstream that we wait for.
-    fn upstream_waited_for_since(&self) -> Instant {
-        self.moved.get().filter(|_| !self.waits_for_client.get()).unwrap_or_else(Instant::now)
-    }
-
-    /// Ready when the upstream has been waited for longer than `limit`.
-    pub(super) fn poll_late(&self, limit: Duration, timer: &mut Deadline, context: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let deadline = self.upstream_waited_for_since() + limit;
-            ready!(timer.poll(deadline, context));
-            if self.upstream_waited_for_since() + limit <= Instant::now() {
-                return Poll::Ready(());
-            }
-        }
-    }
-}
-
 /// The body of a request to the upstream.
 #[derive(Debug, Default)]
 pub(super) enum Upload {
@@ -105,7 +70,9 @@ pub(super) enum Upload {
 pub(super) struct Streaming {
     /// Gone when the body has failed.
     incoming: Option<Incoming>,
-    progress: Rc<Progress>,
+    /// When the last piece of it came.
+    moved: Option<Instant>,
+    waits_for_client: bool,
     remaining: u64,
     stall_limit: Duration,
     stall: Option<Pin<Box<Sleep>>>,
@@ -151,12 +118,36 @@ impl Kept {
 
 impl Upload {
     /// `incoming`, of which `limit` bytes are passed on at most.
-    pub(super) fn new(incoming: Incoming, limit: u64, stall_limit: Duration, progress: Rc<Progress>) -> Self {
+    pub(super) fn new(incoming: Incoming, limit: u64, stall_limit: Duration) -> Self {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
-        let (incoming, kept) = (Some(incoming), Kept::default());
-        Self::Streaming(Streaming { incoming, progress, remaining: limit, stall_limit, stall: None, kept })
+        Self::Streaming(Streaming {
+            incoming: Some(incoming),
+            moved: None,
+            waits_for_client: false,
+            remaining: limit,
+            stall_limit,
+            stall: None,
+            kept: Kept::default(),
+        })
+    }
+
+    /// Ready when the upstream has been waited for longer than `limit`: since the attempt began, or since the last piece
+    /// came. While it is the client that is waited for its time does not run.
+    pub(super) fn poll_late(
+        &self,
+        began: Instant,
+        limit: Duration,
+        timer: &mut Deadline,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let since = match self {
+            Self::Empty => began,
+            Self::Streaming(Streaming { waits_for_client: true, .. }) => Instant::now(),
+            Self::Streaming(Streaming { moved, .. }) => moved.map_or(began, |moved| moved.max(began)),
+        };
+        timer.poll(since + limit, context)
     }
 
     /// From now on what is passed on is kept, if nothing was before.
@@ -197,7 +188,7 @@ impl Upload {
 
 impl Streaming {
     fn fail(&mut self, error: UploadError) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        self.progress.waits_for_client.set(false);
+        self.waits_for_client = false;
         if let (Some(incoming), UploadError::TooLarge) = (self.incoming.take(), error) {
             discard_body(incoming);
         }
@@ -207,7 +198,7 @@ impl Streaming {
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let limit = self.stall_limit;
         let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if !self.progress.waits_for_client.replace(true) {
+        if !std::mem::replace(&mut self.waits_for_client, true) {
             // The time that the upstream took since the last byte is not the client's.
             stall.as_mut().reset(Instant::now() + limit);
         }
@@ -215,11 +206,6 @@ impl Streaming {
             Poll::Ready(()) => self.fail(UploadError::Stalled),
             Poll::Pending => Poll::Pending,
         }
-    }
-
-    fn moved(&self) {
-        self.progress.waits_for_client.set(false);
-        self.progress.moved.set(Some(Instant::now()));
     }
 
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
@@ -234,7 +220,7 @@ impl Streaming {
             Poll::Pending => return self.wait(context),
             Poll::Ready(frame) => frame,
         };
-        self.moved();
+        (self.waits_for_client, self.moved) = (false, Some(Instant::now()));
         match frame.map(|frame| frame.map(Frame::into_data)) {
             None | Some(Ok(Err(_))) => {
                 self.kept.ended = true;
@@ -320,7 +306,7 @@ mod tests {
         let line = Line::new(listener.accept().await.unwrap().0);
         let request = Request::post("/").header("content-length", total).body(()).unwrap();
         let incoming = Incoming::on_line(&line, &request);
-        (Upload::new(incoming, 1 << 20, Duration::from_secs(10), Progress::new()), client)
+        (Upload::new(incoming, 1 << 20, Duration::from_secs(10)), client)
     }
 
     async fn take(upload: &mut Upload) -> Option<Bytes> {
