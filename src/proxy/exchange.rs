@@ -201,3 +201,58 @@ fn make_length_single(headers: &mut HeaderMap, length: Length) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        sync::Arc,
+        time::Duration,
+    };
+
+    use http::Request;
+    use socket2::SockRef;
+
+    use super::*;
+    use crate::proxy::{
+        pool::Pool,
+        upload::tests::upload,
+        upstream::{Server, UpstreamSettings, Upstreams},
+    };
+
+    #[tokio::test]
+    async fn what_was_not_sent_on_a_dead_connection_is_sent_whole_on_the_next() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = listener.local_addr().unwrap().to_string().parse::<http::uri::Authority>().unwrap();
+        let settings = UpstreamSettings::new("default", vec![Server::http1(server.clone())]);
+        let upstreams = Upstreams::new(&[Arc::new(settings)]);
+        let upstream = upstreams.get(0).unwrap();
+        let pool = Rc::new(Pool::new(server));
+        let (mut upload, mut client) = upload(5).await;
+        client.write_all(b"hello").unwrap();
+        let (head, ()) = Request::post("/x").header("content-length", 5).body(()).unwrap().into_parts();
+
+        let dead = pool.connect(Duration::from_secs(5)).await.unwrap();
+        SockRef::from(&listener.accept().unwrap().0).set_linger(Some(Duration::ZERO)).unwrap();
+        dead.connection.socket.readable().await.unwrap();
+        let unsent = exchange(dead, &head, &mut upload, upstream).await;
+        assert!(matches!(unsent, Ok(Outcome::Unsent { stale: false, .. })));
+
+        let lease = pool.connect(Duration::from_secs(5)).await.unwrap();
+        let served = std::thread::spawn(move || {
+            let (mut line, mut read) = (listener.accept().unwrap().0, Vec::new());
+            while !read.ends_with(b"hello") {
+                let mut piece = [0; 100];
+                let length = line.read(&mut piece).unwrap();
+                assert_ne!(length, 0, "{:?}", String::from_utf8_lossy(&read));
+                read.extend_from_slice(&piece[..length]);
+            }
+            line.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+            String::from_utf8(read).unwrap()
+        });
+        let answered = exchange(lease, &head, &mut upload, upstream).await;
+        assert!(matches!(answered, Ok(Outcome::Answer(response)) if response.status() == 204));
+        assert_eq!(served.join().unwrap(), "POST /x HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello");
+    }
+}

@@ -293,14 +293,14 @@ fn discard_body(body: Incoming) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{future::poll_fn, io::Write};
 
     use super::*;
     use crate::http1::Line;
 
     /// An upload of `total` bytes, and the client that sends them.
-    async fn upload(total: usize) -> (Upload, std::net::TcpStream) {
+    pub(in crate::proxy) async fn upload(total: usize) -> (Upload, std::net::TcpStream) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let line = Line::new(listener.accept().await.unwrap().0);
@@ -312,6 +312,25 @@ mod tests {
     async fn take(upload: &mut Upload) -> Option<Bytes> {
         let frame = poll_fn(|context| Pin::new(&mut *upload).poll_frame(context)).await;
         frame.map(|frame| frame.unwrap().into_data().unwrap())
+    }
+
+    #[tokio::test]
+    async fn while_the_client_is_waited_for_the_upstreams_time_does_not_run() {
+        const LIMIT: Duration = Duration::from_millis(30);
+        let began = Instant::now();
+        let mut timer = Deadline::default();
+        let (mut upload, mut client) = upload(6).await;
+        let mut late = async |upload: &Upload, wait: Duration| {
+            let late = poll_fn(|context| upload.poll_late(began, LIMIT, &mut timer, context));
+            timeout(wait, late).await.is_ok()
+        };
+        let waits = poll_fn(|context| Poll::Ready(Pin::new(&mut upload).poll_frame(context).is_pending())).await;
+        assert!(waits && !late(&upload, 4 * LIMIT).await);
+        client.write_all(b"one").unwrap();
+        take(&mut upload).await.unwrap();
+        let moved = Instant::now();
+        assert!(late(&upload, 100 * LIMIT).await && moved.elapsed() + LIMIT / 10 >= LIMIT, "since the last piece");
+        assert!(late(&Upload::Empty, 100 * LIMIT).await, "since the attempt began");
     }
 
     #[tokio::test]
