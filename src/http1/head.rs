@@ -72,7 +72,7 @@ impl Head {
                 input.advance(2);
                 self.skipped = true;
             }
-            Some(b"\r") => return Ok(None),
+            Some(b"\r") if !self.skipped => return Ok(None),
             _ => {}
         }
         if input.first().is_some_and(|first| !first.is_ascii_alphanumeric() && !b"!#$%&'*+-.^_`|~".contains(first)) {
