@@ -161,3 +161,52 @@ pub(super) async fn dial(server: &Authority) -> io::Result<TcpStream> {
     let host = server.host().trim_start_matches('[').trim_end_matches(']');
     TcpStream::connect((host, server.port_u16().unwrap_or(80))).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, net::TcpListener};
+
+    use super::*;
+
+    /// A connection of `pool`'s, used once, on which `said` has come since; the runtime has not heard of it.
+    async fn used(pool: &Rc<Pool>, listener: &TcpListener, said: &[u8]) -> (Lease, std::net::TcpStream) {
+        let lease = pool.connect(Duration::from_secs(5)).await.unwrap();
+        let (mut other, _) = listener.accept().unwrap();
+        other.write_all(said).unwrap();
+        let mut byte = [MaybeUninit::uninit()];
+        while !said.is_empty() && SockRef::from(&lease.connection.socket).peek(&mut byte).is_err() {
+            std::thread::yield_now();
+        }
+        (lease, other)
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_something_may_follow_is_looked_at_however_fresh_it_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let pool = Rc::new(Pool::new(listener.local_addr().unwrap().to_string().parse().unwrap()));
+        for (suspect, said, usable) in [(true, &b"evil"[..], false), (true, b"", true), (false, b"", true)] {
+            let (mut lease, _other) = used(&pool, &listener, said).await;
+            lease.connection.suspect = suspect;
+            lease.give_back();
+            assert_eq!(pool.take().is_some(), usable, "{suspect} {said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_one_used_is_taken_first_and_old_ones_are_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let pool = Rc::new(Pool::new(listener.local_addr().unwrap().to_string().parse().unwrap()));
+        let port = |lease: &Lease| lease.connection.socket.local_addr().unwrap().port();
+        let ((first, _one), (second, _two)) = (used(&pool, &listener, b"").await, used(&pool, &listener, b"").await);
+        let ports = [port(&second), port(&first)];
+        first.give_back();
+        second.give_back();
+        let taken = [(); 2].map(|()| pool.take().unwrap());
+        assert_eq!([port(&taken[0]), port(&taken[1])], ports);
+        taken.into_iter().for_each(Lease::give_back);
+        for idle in pool.idle.borrow_mut().iter_mut() {
+            idle.since = idle.since.checked_sub(IDLE_LIFE + Duration::from_secs(1)).unwrap();
+        }
+        assert!(pool.take().is_none() && pool.idle.borrow().is_empty());
+    }
+}
