@@ -76,15 +76,12 @@ impl Recorder {
 
     /// Waits for nobody: where there is no room the record is dropped, and counted.
     fn hand_on(&self, record: Box<Record>) {
-        let unseen = match self.lane.filled.push(record) {
-            Ok(()) => self.unseen.get() + 1,
-            Err(mut record) => {
-                self.gauges.access_log_dropped.fetch_add(1, Ordering::Relaxed);
-                record.texts.shrink();
-                let _ = self.lane.spare.push(record);
-                self.unseen.get() + 1
-            }
-        };
+        if let Err(mut record) = self.lane.filled.push(record) {
+            self.gauges.access_log_dropped.fetch_add(1, Ordering::Relaxed);
+            record.texts.shrink();
+            let _ = self.lane.spare.push(record);
+        }
+        let unseen = self.unseen.get() + 1;
         self.unseen.set(unseen % RECORDS_A_WAKE);
         if unseen == RECORDS_A_WAKE {
             self.writer.0.unpark();
