@@ -1,10 +1,11 @@
 //! Mail from the outbox of a real store to a real SMTP server.
 
 use std::{
+    cell::RefCell,
     io::Write,
     net::{SocketAddr, TcpListener},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Once,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -27,6 +28,9 @@ use bearergate::{
 use mail_parser::MessageParser;
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle, time::Instant};
+use tracing_subscriber::{
+    Layer as _, filter::dynamic_filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use crate::support::smtp::{Deed, SmtpServer, Tls};
 
@@ -544,14 +548,21 @@ fn a_wrong_password_costs_no_mail() {
     server.wait_for(1);
 }
 
+thread_local! {
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
 /// What is logged on this thread meanwhile.
+///
+/// One subscriber for the process: with one for each thread, an event that another thread meets first may count as
+/// nobody's.
 fn logged(work: impl FnOnce()) -> String {
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
+    struct Log;
 
     impl Write for Log {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
+            LOG.with_borrow_mut(|log| log.iter_mut().for_each(|log| log.extend_from_slice(bytes)));
+            Ok(bytes.len())
         }
 
         fn flush(&mut self) -> std::io::Result<()> {
@@ -559,15 +570,15 @@ fn logged(work: impl FnOnce()) -> String {
         }
     }
 
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, work);
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    static SUBSCRIBED: Once = Once::new();
+    SUBSCRIBED.call_once(|| {
+        let is_read = dynamic_filter_fn(|_, _| LOG.with_borrow(Option::is_some));
+        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Log).with_filter(is_read);
+        tracing_subscriber::registry().with(lines).init();
+    });
+    LOG.set(Some(Vec::new()));
+    work();
+    String::from_utf8(LOG.take().unwrap()).unwrap()
 }
 
 /// Runs the sender on this thread until so many tries were made.
