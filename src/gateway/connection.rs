@@ -30,7 +30,6 @@ use bytes::Bytes;
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::watch,
     time::Instant,
 };
@@ -38,7 +37,7 @@ use tokio::{
 use super::metrics::Gauges;
 use crate::{
     config::Limits,
-    http1::Deadline,
+    http1::{Deadline, Socket},
     proxy::Peer,
     rejection::{BadRequest, Rejection},
 };
@@ -227,12 +226,12 @@ fn remember(task: &RefCell<Option<Waker>>, context: &Context<'_>) {
 #[derive(Debug)]
 pub(super) struct Watched {
     read: Bytes,
-    stream: TcpStream,
+    stream: Socket,
     connection: Rc<Connection>,
 }
 
 impl Watched {
-    pub(super) const fn new(read: Bytes, stream: TcpStream, connection: Rc<Connection>) -> Self {
+    pub(super) const fn new(read: Bytes, stream: Socket, connection: Rc<Connection>) -> Self {
         Self { read, stream, connection }
     }
 

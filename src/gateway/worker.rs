@@ -192,7 +192,7 @@ impl Acceptor {
             (Rc::clone(&self.stack), Rc::clone(&self.server), self.limits, self.drain.clone());
         tokio::task::spawn_local(async move {
             let _place = place;
-            let http1 = Http1::new(stream, Rc::clone(&connection), Rc::clone(&stack), limits);
+            let http1 = Http1::new(stream.into(), Rc::clone(&connection), Rc::clone(&stack), limits);
             let End::Http2(stream, read) = http1.run(&mut drain).await else { return };
             connection.speaks_http_2();
             let io = TokioIo::new(Watched::new(read, stream, Rc::clone(&connection)));
