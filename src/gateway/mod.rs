@@ -7,6 +7,8 @@
 mod access_log;
 #[cfg(feature = "accounts")]
 pub mod accounts;
+#[cfg(feature = "acme")]
+pub mod acme;
 pub mod admin;
 mod body;
 mod built_in;
