@@ -7,6 +7,8 @@ mod support;
 mod access_log;
 #[cfg(all(feature = "accounts", feature = "sqlite", feature = "postgres"))]
 mod accounts;
+#[cfg(feature = "acme")]
+mod acme;
 mod admin;
 mod bodies;
 mod cli;
