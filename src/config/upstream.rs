@@ -12,7 +12,7 @@ use super::{
 };
 
 /// One upstream and its servers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// Its name in the configuration.
     pub name: String,

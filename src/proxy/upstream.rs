@@ -72,7 +72,7 @@ pub struct UpstreamSettings {
     /// How often a request that could not be sent is tried again, on the next server. Default 1.
     pub retries: u32,
     /// What went wrong, counted over all workers.
-    pub counters: UpstreamCounters,
+    pub counters: Arc<UpstreamCounters>,
 }
 
 impl UpstreamSettings {
@@ -85,7 +85,7 @@ impl UpstreamSettings {
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_secs(30),
             retries: 1,
-            counters: UpstreamCounters::default(),
+            counters: Arc::default(),
         }
     }
 
@@ -202,6 +202,16 @@ impl Upstreams {
         Self(settings.iter().map(|settings| Rc::new(Upstream::new(Arc::clone(settings)))).collect())
     }
 
+    /// After `before`, whose connections are kept where the settings are the very same.
+    #[must_use]
+    pub fn after(before: &Self, settings: &[Arc<UpstreamSettings>]) -> Self {
+        let kept = |settings: &Arc<UpstreamSettings>| {
+            let known = before.0.iter().find(|known| Arc::ptr_eq(&known.settings, settings));
+            known.map_or_else(|| Rc::new(Upstream::new(Arc::clone(settings))), Rc::clone)
+        };
+        Self(settings.iter().map(kept).collect())
+    }
+
     pub(super) fn get(&self, index: usize) -> Option<&Rc<Upstream>> {
         self.0.get(index)
     }
@@ -223,6 +233,16 @@ mod tests {
         assert_eq!([next(), next(), next(), next()], ["http://a:1", "h2c://b:2", "http://c:3", "http://a:1"]);
         let shown: Vec<_> = upstream.settings().servers.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["http://a:1", "h2c://b:2", "http://c:3"]);
+    }
+
+    #[test]
+    fn connections_are_kept_where_nothing_has_changed() {
+        let settings = |name: &str| Arc::new(UpstreamSettings::new(name, Vec::new()));
+        let (one, other) = (settings("one"), settings("other"));
+        let before = Upstreams::new(&[Arc::clone(&one), other]);
+        let after = Upstreams::after(&before, &[settings("other"), one]);
+        assert!(Rc::ptr_eq(after.get(1).unwrap(), before.get(0).unwrap()));
+        assert!(!Rc::ptr_eq(after.get(0).unwrap(), before.get(1).unwrap()));
     }
 
     #[test]
