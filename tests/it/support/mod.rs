@@ -24,7 +24,7 @@ use bearergate::{
     jwt::{Algorithm, ClaimPath, Expectations, KeySet, SigningKey, sign},
     proxy::{
         AuthorizationHeader, ManagedHeaders,
-        upstream::{Server, UpstreamSettings, watch},
+        upstream::{Resolver, Server, UpstreamSettings, watch, watch_with},
     },
 };
 use http::HeaderName;
@@ -65,9 +65,13 @@ pub(crate) fn routes(routes: &[(&str, Access)]) -> Vec<RouteSpec> {
     routes.iter().map(spec).collect()
 }
 
-fn watched(upstream: UpstreamSettings) -> Arc<UpstreamSettings> {
-    let upstream = Arc::new(upstream);
-    watch(&[Arc::clone(&upstream)]).unwrap();
+fn watched(upstream: UpstreamSettings, resolver: Option<&Resolver>) -> Arc<UpstreamSettings> {
+    let upstreams = [Arc::new(upstream)];
+    match resolver {
+        Some(resolver) => watch_with(&upstreams, resolver).unwrap(),
+        None => watch(&upstreams).unwrap(),
+    }
+    let [upstream] = upstreams;
     upstream
 }
 
@@ -80,6 +84,8 @@ pub(crate) struct Setup {
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
     pub(crate) workers: usize,
     pub(crate) access_log: Option<AccessLog>,
+    /// Who tells what names mean, if not the system.
+    pub(crate) resolver: Option<Resolver>,
 }
 
 impl Setup {
@@ -97,6 +103,7 @@ impl Setup {
             trusted_proxies: Vec::new(),
             workers: 1,
             access_log: None,
+            resolver: None,
         }
     }
 
@@ -104,6 +111,11 @@ impl Setup {
     pub(crate) fn http_2(servers: &[SocketAddr]) -> Self {
         let servers = servers.iter().map(|address| Server::http2(address.to_string().parse().unwrap())).collect();
         Self { upstream: UpstreamSettings::new("default", servers), ..Self::new(&[]) }
+    }
+
+    pub(crate) fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = Some(resolver);
+        self
     }
 
     pub(crate) fn limits(mut self, limits: Limits) -> Self {
@@ -144,7 +156,7 @@ impl Setup {
                 IDENTITY.map(|(name, _)| HeaderName::from_static(name)).to_vec(),
                 AuthorizationHeader::Keep,
             ),
-            upstreams: vec![watched(self.upstream)],
+            upstreams: vec![watched(self.upstream, self.resolver.as_ref())],
             limits: self.limits,
             trusted_proxies: self.trusted_proxies,
             required_keys: Vec::new(),
