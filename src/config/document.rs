@@ -15,6 +15,7 @@ use super::{
     issuer::{self, Issuer},
     node::Table,
     ownership::{self, OwnershipSettings},
+    rate_limit::RateLimit,
     reader::{At, Reader},
     route::{self, Names},
     settings::{self, Admin, Limits, Listen},
@@ -54,6 +55,8 @@ pub struct Config {
     pub cache: CacheSettings,
     /// What is let through: the preset's and the file's. At least one, and no two tie.
     pub routes: Vec<RouteSpec>,
+    /// How often somebody may come; a route names its limits by their indices.
+    pub rate_limits: Vec<RateLimit>,
     /// How it is told whose a resource is.
     pub ownerships: Vec<OwnershipSettings>,
     /// What the upstream is told about the caller.
@@ -112,7 +115,14 @@ impl Config {
         let (issuer_names, issuers) = issuers(&mut reader, generated);
         let identity_headers = IdentityHeaders::read(reader.table("identity_headers"), &issuer_names, &issuers);
         let (ownership_names, ownerships) = ownerships(&mut reader);
-        let names = Names { upstreams: &upstream_names, ownerships: &ownership_names, issuers: &issuer_names, mode };
+        let (limit_names, mut rate_limits) = rate_limits(&mut reader);
+        let names = Names {
+            upstreams: &upstream_names,
+            ownerships: &ownership_names,
+            issuers: &issuer_names,
+            rate_limits: &limit_names,
+            mode,
+        };
         let known: Vec<_> = ownerships.iter().map(OwnershipSettings::of_routes).collect();
         #[cfg(feature = "accounts")]
         let accounts = Accounts::read(accounts_entry, &issuer_names, &issuers, context);
@@ -127,7 +137,7 @@ impl Config {
             reader.unsupported(&["accounts"]);
             Vec::new()
         });
-        let routes = route::read(reader.entry("route"), built_in, &names, &known, context);
+        let routes = route::read(reader.entry("route"), built_in, &names, &known, &mut rate_limits, context);
         let state_folder = context.state_folder.clone();
         let needs_store = ownership::needs_store(&ownerships) || accounts_entry.is_some();
         let store = store.or_else(|| needs_store.then(|| store::generated(&state_folder)));
@@ -144,6 +154,7 @@ impl Config {
             roles,
             cache,
             routes,
+            rate_limits,
             ownerships,
             identity_headers,
             cors,
@@ -209,6 +220,17 @@ fn issuers<'a>(reader: &mut Reader<'a>, generated: &[String]) -> (Vec<&'a str>, 
     issuer::report_ambiguous(&issuers, reader.context);
     introspection::report_second(&issuers, reader.context);
     (names, issuers.into_iter().map(|read| read.value).collect())
+}
+
+/// All limits that have a name, and the names. A wrong one leaves none, and then no configuration is used.
+fn rate_limits<'a>(reader: &mut Reader<'a>) -> (Vec<&'a str>, Vec<RateLimit>) {
+    let mut names = Vec::new();
+    let mut limits = Vec::new();
+    for (name, reader) in reader.named("rate_limit") {
+        names.push(name);
+        limits.extend(RateLimit::read(name, reader));
+    }
+    (names, limits)
 }
 
 /// All ownerships, and the names of wrong ones too, so that a route may name them.

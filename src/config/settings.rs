@@ -57,6 +57,9 @@ impl Listen {
 pub struct Limits {
     /// Open client connections, 1 to 10,000,000. Default 20,000; fewer where the system gives too few file descriptors.
     pub connections: usize,
+    /// Open connections from one address, of IPv6 from its first 64 bits, up to 10,000,000; 0, the default: as many as
+    /// there may be in all. Of a trusted proxy there may be as many in any case.
+    pub connections_per_address: usize,
     /// Requests in flight, 1 to 10,000,000. Default 4096.
     pub requests: usize,
     /// Header fields of a request, 1 to 10,000. Default 100.
@@ -77,6 +80,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 20_000,
+            connections_per_address: 0,
             requests: 4096,
             headers: 100,
             header_bytes: 32 << 10,
@@ -93,6 +97,8 @@ impl Limits {
         let mut limits = Self::default();
         let Some(mut reader) = reader else { return limits };
         limits.connections = reader.read_or("connections", limits.connections, |node| count(node, 1, 10_000_000));
+        limits.connections_per_address =
+            reader.read_or("connections_per_address", 0, |node| count(node, 0, 10_000_000));
         limits.requests = reader.read_or("requests", limits.requests, |node| count(node, 1, 10_000_000));
         limits.headers = reader.read_or("headers", limits.headers, |node| count(node, 1, 10_000));
         limits.header_bytes = reader.read_or("header_bytes", limits.header_bytes, |node| bytes(node, KIB));
