@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 #[cfg(feature = "accounts")]
-use super::Accounts;
+use super::{Accounts, node::Entry};
 use super::{
+    BuiltIn,
     access_log::AccessLog,
     context::Context,
     cors::Cors,
@@ -125,18 +126,9 @@ impl Config {
         };
         let known: Vec<_> = ownerships.iter().map(OwnershipSettings::of_routes).collect();
         #[cfg(feature = "accounts")]
-        let accounts = Accounts::read(accounts_entry, &issuer_names, &issuers, context);
-        #[cfg(feature = "accounts")]
-        let built_in = accounts
-            .iter()
-            .zip(accounts_entry)
-            .flat_map(|(accounts, entry)| accounts.routes(entry, issuers.len() > 1))
-            .collect();
+        let (accounts, built_in) = accounts(accounts_entry, &issuer_names, &issuers, context);
         #[cfg(not(feature = "accounts"))]
-        let built_in = accounts_entry.map_or_else(Vec::new, |_| {
-            reader.unsupported(&["accounts"]);
-            Vec::new()
-        });
+        let built_in = no_accounts(&mut reader);
         let routes = route::read(reader.entry("route"), built_in, &names, &known, &mut rate_limits, context);
         let state_folder = context.state_folder.clone();
         let needs_store = ownership::needs_store(&ownerships) || accounts_entry.is_some();
@@ -165,6 +157,26 @@ impl Config {
             state_folder,
         })
     }
+}
+
+/// The built-in endpoints, and the routes that they answer.
+#[cfg(feature = "accounts")]
+fn accounts(
+    entry: Option<&Entry>,
+    issuer_names: &[&str],
+    issuers: &[Issuer],
+    context: &Context<'_>,
+) -> (Option<Accounts>, Vec<BuiltIn>) {
+    let accounts = Accounts::read(entry, issuer_names, issuers, context);
+    let routes = accounts.iter().zip(entry).flat_map(|(accounts, entry)| accounts.routes(entry, issuers.len() > 1));
+    let built_in = routes.collect();
+    (accounts, built_in)
+}
+
+#[cfg(not(feature = "accounts"))]
+fn no_accounts(reader: &mut Reader<'_>) -> Vec<BuiltIn> {
+    reader.unsupported(&["accounts"]);
+    Vec::new()
 }
 
 /// Two listeners cannot have one port.

@@ -72,6 +72,9 @@ pub struct Limits {
     pub body_bytes: u64,
     /// How long a request's head may take, up to a day. Default 10 s.
     pub header_timeout: Duration,
+    /// How long a body may pause, up to a day: a request's that does not come on, and an answer's that the client does not
+    /// take. Default 60 s.
+    pub body_timeout: Duration,
     /// How long a connection may stay without a request, up to a day. Default 75 s.
     pub idle_timeout: Duration,
 }
@@ -87,6 +90,7 @@ impl Default for Limits {
             token_bytes: 8 << 10,
             body_bytes: 64 * MIB,
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(75),
         }
     }
@@ -105,6 +109,7 @@ impl Limits {
         limits.token_bytes = reader.read_or("token_bytes", limits.token_bytes, |node| bytes(node, 128));
         limits.body_bytes = reader.read_or("body_bytes", limits.body_bytes, |node| size(node, 0..=TIB));
         limits.header_timeout = reader.read_or("header_timeout", limits.header_timeout, timeout);
+        limits.body_timeout = reader.read_or("body_timeout", limits.body_timeout, timeout);
         limits.idle_timeout = reader.read_or("idle_timeout", limits.idle_timeout, timeout);
         reader.finish();
         limits

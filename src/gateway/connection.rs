@@ -4,7 +4,7 @@
 //!
 //! 1. a head takes longer than `header_timeout` from its first byte, or the first one from the connection's start;
 //! 2. nothing is in flight for `idle_timeout` (with HTTP/2 a GOAWAY is sent first; a PING doesn't count as work);
-//! 3. the client takes no byte of what is ready for it for `idle_timeout`;
+//! 3. the client takes no byte of what is ready for it for `body_timeout`;
 //! 4. a client of HTTP/2 sends too many [frames](super::frames) without content;
 //! 5. the gateway drains, and nothing is in flight. A request that was on its way when the drain began is given
 //!    [`LINGER`] to arrive.
@@ -31,7 +31,6 @@ use bytes::Bytes;
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::watch,
     time::Instant,
 };
@@ -39,7 +38,7 @@ use tokio::{
 use super::{frames::FrameLimit, metrics::Gauges};
 use crate::{
     config::Limits,
-    http1::Deadline,
+    http1::{Deadline, Socket},
     proxy::Peer,
     rejection::{BadRequest, Rejection},
 };
@@ -130,7 +129,7 @@ impl Connection {
 
     /// When to end the connection, and whether that is for idleness, if nothing happens until then.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, bool)> {
-        let stalled = self.write_blocked_since.get().map(|since| (since + limits.idle_timeout, false));
+        let stalled = self.write_blocked_since.get().map(|since| (since + limits.body_timeout, false));
         if self.in_flight.get() > 0 {
             return stalled;
         }
@@ -228,13 +227,13 @@ fn remember(task: &RefCell<Option<Waker>>, context: &Context<'_>) {
 #[derive(Debug)]
 pub(super) struct Watched {
     read: Bytes,
-    stream: TcpStream,
+    stream: Socket,
     connection: Rc<Connection>,
     frames: FrameLimit,
 }
 
 impl Watched {
-    pub(super) fn new(read: Bytes, stream: TcpStream, connection: Rc<Connection>) -> Self {
+    pub(super) fn new(read: Bytes, stream: Socket, connection: Rc<Connection>) -> Self {
         Self { read, stream, connection, frames: FrameLimit::new() }
     }
 
@@ -248,6 +247,7 @@ impl Watched {
         if let Some(goaway) = self.frames.goaway() {
             // Whoever doesn't take it learns it from the connection's end.
             let _ = Pin::new(&mut self.stream).poll_write(context, &goaway);
+            let _ = Pin::new(&mut self.stream).poll_flush(context);
         }
         Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "too many frames without content")))
     }

@@ -199,7 +199,7 @@ impl Acceptor {
             (Rc::clone(&self.stack), Rc::clone(&self.server), self.limits, self.drain.clone());
         tokio::task::spawn_local(async move {
             let _held = (place, seat);
-            let http1 = Http1::new(stream, Rc::clone(&connection), Rc::clone(&stack), limits);
+            let http1 = Http1::new(stream.into(), Rc::clone(&connection), Rc::clone(&stack), limits);
             let End::Http2(stream, read) = http1.run(&mut drain).await else { return };
             connection.speaks_http_2();
             let io = TokioIo::new(Watched::new(read, stream, Rc::clone(&connection)));
@@ -231,7 +231,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 fn server(limits: &Limits) -> Rc<http2::Builder<Streams>> {
     let head = limits.header_bytes.saturating_add(HEAD_ROOM);
-    let mut server = http2::Builder::new(Streams { stall_limit: limits.idle_timeout });
+    let mut server = http2::Builder::new(Streams { stall_limit: limits.body_timeout });
     server
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)

@@ -235,7 +235,7 @@ mod tests {
 
         let dead = pool.connect(Duration::from_secs(5)).await.unwrap();
         SockRef::from(&listener.accept().unwrap().0).set_linger(Some(Duration::ZERO)).unwrap();
-        dead.connection.socket.readable().await.unwrap();
+        poll_fn(|context| dead.connection.socket.poll_read_ready(context)).await.unwrap();
         let unsent = exchange(dead, &head, &mut upload, upstream).await;
         assert!(matches!(unsent, Ok(Outcome::Unsent { stale: false, .. })));
 

@@ -23,7 +23,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::http1::Deadline;
+use crate::http1::{Deadline, Socket};
 
 /// How long a connection may stand idle before it is closed.
 const IDLE_LIFE: Duration = Duration::from_secs(30);
@@ -50,7 +50,7 @@ struct Idle {
 /// A connection to a server, and what belongs to it from one exchange to the next.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) socket: TcpStream,
+    pub(super) socket: Socket,
     /// What has been read and not used.
     pub(super) input: BytesMut,
     /// For the heads that are sent.
@@ -103,7 +103,7 @@ impl Pool {
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}")))??;
         socket.set_nodelay(true)?;
         let connection = Connection {
-            socket,
+            socket: socket.into(),
             input: BytesMut::new(),
             buffer: Vec::new(),
             deadline: Deadline::default(),
@@ -196,7 +196,8 @@ mod tests {
     async fn the_last_one_used_is_taken_first_and_old_ones_are_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let pool = Rc::new(Pool::new(listener.local_addr().unwrap().to_string().parse().unwrap()));
-        let port = |lease: &Lease| lease.connection.socket.local_addr().unwrap().port();
+        let port =
+            |lease: &Lease| SockRef::from(&lease.connection.socket).local_addr().unwrap().as_socket().unwrap().port();
         let ((first, _one), (second, _two)) = (used(&pool, &listener, b"").await, used(&pool, &listener, b"").await);
         let ports = [port(&second), port(&first)];
         first.give_back();

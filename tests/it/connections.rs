@@ -1,11 +1,12 @@
 //! How many clients there may be, and how long each may take.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bearergate::{
     config::Limits,
     gateway::{RunError, Settings, start},
 };
+use tokio::time::Instant;
 
 use crate::support::{
     Client, Gateway, Setup, Upstream,
@@ -179,7 +180,11 @@ fn a_client_that_does_not_read_is_cut_off() {
         while line.send([b'x'; 100_000]) {}
         gone.send(()).unwrap();
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(200),
+        body_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
     let gateway = Setup::new(&[upstream.address]).limits(limits).start();
     let mut client = gateway.connect();
     client.send("GET /public/x HTTP/1.1\r\nHost: a\r\n\r\n").head();

@@ -1,7 +1,9 @@
 //! What a client of HTTP/2 cannot do to the gateway (RFC 9113 §10.5): each flood ends its own connection, soon and with
 //! little memory, and nobody else notices.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::support::{
     Gateway, Upstream,
@@ -124,7 +126,7 @@ fn requests_that_are_reset_at_once_end_the_connection() {
             let stream = 2 * number + 1;
             frames.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream, &block));
             frames.extend(frame(3, 0, stream, &[0, 0, 0, 8]));
-            if number as usize % together == 0 {
+            if (number as usize).is_multiple_of(together) {
                 client.write(&std::mem::take(&mut frames));
                 if together == 1 {
                     std::thread::yield_now();
