@@ -9,6 +9,7 @@ mod issuers;
 mod mistakes;
 mod presets;
 mod properties;
+mod rate_limits;
 mod remote_keys;
 mod routes;
 mod secrets;

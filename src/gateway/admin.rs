@@ -199,6 +199,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         revocations: snapshot.revoker.revocations().count() as u64,
         store: snapshot.store.as_ref().map(|store| (store.status(), snapshot.revoker.waiting())),
         ownerships: &snapshot.ownerships,
+        rate_limits: &snapshot.rate_limits,
         upstreams: snapshot.upstreams.iter().map(|upstream| &**upstream).collect(),
         keys: snapshot.authenticator.issuers().collect(),
         now: snapshot.clock.now(),
@@ -356,6 +357,7 @@ fn describe(rule: &Rule, snapshot: &Snapshot) -> Value {
         "mode": rule.mode().as_str(),
         "permissions": rule.requirement().names().collect::<Vec<_>>(),
         "owner": rule.ownership(),
+        "rate_limits": snapshot.rate_limits.described(rule.limits()),
         "upstream": snapshot.upstreams.get(rule.upstream()).filter(|_| !built_in).map(|upstream| &upstream.name),
         "built_in": built_in,
     })

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 #[cfg(feature = "accounts")]
 use super::accounts::prepare::{AccountsError, Given, Running};
 use super::{
-    Cors, Echo, Ownerships, Published, Revoker, Settings, Snapshot,
+    Cors, Echo, Ownerships, Published, RateLimits, Revoker, Settings, Snapshot,
     before::Before,
     keys::{self, KeysError},
 };
@@ -137,6 +137,7 @@ pub(super) fn prepare_after(
         managed: resigner.into_iter().fold(ManagedHeaders::new(names, authorization), ManagedHeaders::resigned),
         upstreams,
         limits: config.limits,
+        rate_limits: Arc::new(RateLimits::new(&config.rate_limits, before.map(|before| &*before.snapshot.rate_limits))),
         trusted_proxies: config.listen.trusted_proxies.clone(),
         required_keys: required_keys(config),
         clock: clock.clone(),
