@@ -19,7 +19,7 @@ pub(super) fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
     let Prepared { settings, snapshot, echo } = gateway::prepare(&configuration.config, &clock)?;
     let policy = Arc::clone(&snapshot.policy);
     let outcome = gateway::run(&settings, Arc::new(ArcSwap::from_pointee(snapshot)), |running| {
-        tracing::info!(address = %running.address(), "listening");
+        tracing::info!(address = %running.address(), tls = configuration.config.listen.tls.is_some(), "listening");
         if configuration.config.mode == Mode::Report {
             tracing::warn!("report mode: what would be refused is let through");
         }

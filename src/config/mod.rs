@@ -36,6 +36,7 @@ mod store;
 // Nobody reads it yet.
 #[cfg(feature = "supabase")]
 mod supabase;
+pub mod tls;
 mod upstream;
 mod values;
 
@@ -60,6 +61,7 @@ pub use self::{
     key_source::KeySource,
     ownership::{OwnerSource, OwnershipSettings},
     settings::{Admin, Limits, Listen},
+    tls::Tls,
     upstream::{Server, Upstream},
 };
 use self::{

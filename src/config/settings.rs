@@ -11,6 +11,7 @@ use super::{
     diagnostics::Diagnostic,
     node::Node,
     reader::{At, Reader},
+    tls::Tls,
     values::{Mistake, boolean, duration, integer, shown, size, text},
 };
 use crate::authn::CacheSettings;
@@ -31,22 +32,27 @@ pub struct Listen {
     pub trusted_proxies: Vec<IpNet>,
     /// How many worker threads, 0 to 1024; 0, the default, is one a core.
     pub workers: usize,
+    /// TLS with clients; `None`: they come in clear text.
+    pub tls: Option<Tls>,
+    /// Whose connections begin with a header of the PROXY protocol, and are refused without one. Default: nobody's.
+    pub proxy_protocol: Vec<IpNet>,
 }
 
 impl Listen {
     pub(super) fn read(reader: Option<Reader<'_>>) -> Self {
-        let mut listen = Self { address: ([127, 0, 0, 1], 8080).into(), trusted_proxies: Vec::new(), workers: 0 };
+        let mut listen = Self {
+            address: ([127, 0, 0, 1], 8080).into(),
+            trusted_proxies: Vec::new(),
+            workers: 0,
+            tls: None,
+            proxy_protocol: Vec::new(),
+        };
         let Some(mut reader) = reader else { return listen };
         listen.address = reader.read_or("address", listen.address, address);
-        for At { value, place } in reader.any("trusted_proxies", network) {
-            if value.prefix_len() == 0 {
-                let message = format!("`{value}` lets every client say where it comes from");
-                reader.context.report(Diagnostic::warning(message).at(place));
-            }
-            listen.trusted_proxies.push(value);
-        }
+        listen.trusted_proxies = networks(&mut reader, "trusted_proxies");
+        listen.proxy_protocol = networks(&mut reader, "proxy_protocol");
         listen.workers = reader.read_or("workers", listen.workers, |node| count(node, 0, 1024));
-        reader.unsupported(&["tls"]);
+        listen.tls = reader.table("tls").and_then(Tls::read);
         reader.finish();
         listen
     }
@@ -158,6 +164,18 @@ fn address(node: &Node) -> Result<SocketAddr, Mistake> {
             _ => mistake.help("write it like \"127.0.0.1:8080\" or \"[::1]:8080\""),
         }
     })
+}
+
+/// Whose word about where a connection comes from counts.
+fn networks(reader: &mut Reader<'_>, key: &'static str) -> Vec<IpNet> {
+    let networks = reader.any(key, network).into_iter().map(|At { value, place }| {
+        if value.prefix_len() == 0 {
+            let message = format!("`{value}` lets every client say where it comes from");
+            reader.context.report(Diagnostic::warning(message).at(place));
+        }
+        value
+    });
+    networks.collect()
 }
 
 fn network(node: &Node) -> Result<IpNet, Mistake> {

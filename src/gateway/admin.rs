@@ -173,6 +173,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         store: snapshot.store.as_ref().map(|store| (store.status(), snapshot.revoker.waiting())),
         ownerships: &snapshot.ownerships,
         upstreams: snapshot.upstreams.iter().map(|upstream| &**upstream).collect(),
+        tls: snapshot.tls.as_deref(),
         keys: snapshot.authenticator.issuers().collect(),
         now: snapshot.clock.now(),
     };

@@ -15,6 +15,7 @@ use std::{
 
 pub(super) use self::scrape::Scrape;
 use super::report::Report;
+pub use super::tls::handshake::Handshakes;
 use crate::{
     jwt::InvalidToken,
     rejection::{Reason, Rejection},
@@ -53,6 +54,10 @@ pub struct Gauges {
     pub in_flight: AtomicUsize,
     /// Connections that were closed at once because there were too many.
     pub connections_refused: AtomicU64,
+    /// Connections that were closed because they did not begin with a header of the PROXY protocol.
+    pub proxy_protocol_refused: AtomicU64,
+    /// Handshakes of TLS.
+    pub handshakes: Handshakes,
     /// Requests that have no line in the access log although there is one.
     pub access_log_dropped: AtomicU64,
 }

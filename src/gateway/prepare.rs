@@ -13,8 +13,9 @@ use arc_swap::ArcSwap;
 #[cfg(feature = "accounts")]
 use super::accounts::prepare::{AccountsError, Given, Running};
 use super::{
-    Cors, Echo, Ownerships, Published, Revoker, Settings, Snapshot,
+    Cors, Echo, Ownerships, Published, Revoker, Settings, Snapshot, Tls,
     keys::{self, KeysError},
+    tls::TlsStartError,
 };
 use crate::{
     authn::{
@@ -55,6 +56,9 @@ pub enum PrepareError {
     /// Routes that contradict each other.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Routes(Vec<RouteError>),
+    /// The certificates, if TLS is asked for, cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsStartError),
     /// Issuers that cannot be told apart.
     #[error(transparent)]
     Issuers(#[from] AuthenticatorError),
@@ -122,6 +126,8 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         upstreams,
         limits: config.limits,
         trusted_proxies: config.listen.trusted_proxies.clone(),
+        proxy_protocol: config.listen.proxy_protocol.clone(),
+        tls: config.listen.tls.as_ref().map(|tls| Tls::start(tls, clock)).transpose()?.map(Arc::new),
         required_keys: required_keys(config),
         clock: clock.clone(),
     };

@@ -18,7 +18,7 @@ use super::{
     listener,
     metrics::{Gauges, WorkerMetrics},
     snapshot::Snapshot,
-    spread,
+    spread, tls,
     worker::Worker,
 };
 use crate::config;
@@ -74,6 +74,7 @@ pub struct Running {
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<io::Result<()>>>,
     admin: Option<JoinHandle<io::Result<()>>>,
+    certificates: Option<JoinHandle<io::Result<()>>>,
     access_log: Option<AccessLog>,
 }
 
@@ -132,6 +133,10 @@ impl Running {
             access_log.finish();
         }
         self.stop();
+        if let Some(certificates) = self.certificates.take() {
+            // Whoever serves no more needs none.
+            let _ = join(certificates);
+        }
         if let Some(admin) = self.admin.take()
             && let Err(error) = join(admin)
         {
@@ -185,7 +190,7 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
     let load = spreads.first().map(|(spread, _)| spread.load()).unwrap_or_default();
     // From here on a failure drops `running`, which stops the threads that were started.
     let workers = Vec::with_capacity(count);
-    let mut running = Running { address, admin_address, phase, workers, admin: None, access_log };
+    let mut running = Running { address, admin_address, phase, workers, admin: None, certificates: None, access_log };
     for (index, ((listener, metrics), (spread, queue))) in listeners.into_iter().zip(&metrics).zip(spreads).enumerate()
     {
         let worker = Worker {
@@ -202,6 +207,10 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
             drain_deadline: settings.drain_deadline,
         };
         running.workers.push(spawn(format!("worker-{index}"), move || worker.run())?);
+    }
+    if snapshot.load().tls.is_some() {
+        let (snapshot, phase) = (Arc::clone(&snapshot), seen.clone());
+        running.certificates = Some(spawn("certificates".to_owned(), move || tls::watch::run(&snapshot, phase))?);
     }
     if let Some(listener) = admin {
         let admin = admin::Admin { snapshot, workers: metrics, load, gauges, phase: seen };

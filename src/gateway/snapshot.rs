@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{Cors, Ownerships, Published, Revoker};
+use super::{Cors, Ownerships, Published, Revoker, Tls};
 use crate::{
     authn::Authenticator,
     authz::Policy,
@@ -44,6 +44,10 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<IpNet>,
+    /// What connections with clients are encrypted with; `None`: they are not.
+    pub tls: Option<Arc<Tls>>,
     /// The names of the issuers without whose keys the gateway is not ready.
     pub required_keys: Vec<String>,
     /// The time shown in refusals.

@@ -169,7 +169,7 @@ impl Stack {
         let cors = current.snapshot.cors.as_deref();
         let reader = cors.and_then(|cors| cors.reader(request.headers()));
 
-        if admitted && let Some(response) = self.preflight(&request, &current.snapshot) {
+        if admitted && let Some(response) = self.preflight(&request, connection, &current.snapshot) {
             discard(request);
             self.metrics.answered(started.elapsed());
             entry.became(Outcome::Preflight);
@@ -177,7 +177,7 @@ impl Stack {
             entry.answered(&response);
             return response.map(|body| Answer::new(body, in_flight, entry));
         }
-        let answered = if admitted && let Some(response) = publish(&request, &current.snapshot) {
+        let answered = if admitted && let Some(response) = publish(&request, connection, &current.snapshot) {
             discard(request);
             self.metrics.answered(started.elapsed());
             entry.became(Outcome::Answered);
@@ -215,11 +215,16 @@ impl Stack {
     }
 
     /// The answer to a preflight, if the request is one and [`Cors`](super::Cors) is configured.
-    fn preflight(&self, request: &Request<Incoming>, snapshot: &Snapshot) -> Option<Response<()>> {
+    fn preflight(
+        &self,
+        request: &Request<Incoming>,
+        connection: &Connection,
+        snapshot: &Snapshot,
+    ) -> Option<Response<()>> {
         let cors = snapshot.cors.as_deref()?;
         let preflight = cors.preflight(request)?;
         // A request with two meanings is refused like any other.
-        head::check(request, &snapshot.limits).ok()?;
+        head::check(request, &snapshot.limits, connection.peer.scheme()).ok()?;
         snapshot.policy.find(&preflight.method, request.uri().path()).ok()?;
         self.metrics.preflight(preflight.allowed.is_some());
         if preflight.allowed.is_none() {
@@ -238,7 +243,7 @@ impl Stack {
         entry: &mut Entry,
     ) -> Result<(Response<Body>, By), Refusal> {
         let snapshot = &*current.snapshot;
-        let decided = decide_waiting(&request, snapshot).await;
+        let decided = decide_waiting(&request, connection, snapshot).await;
         let permit = match decided.or_else(|refusal| self.overrule(refusal, log, entry, snapshot)) {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -301,10 +306,10 @@ impl Stack {
 }
 
 /// What the gateway says of itself, to whoever asks.
-fn publish(request: &Request<Incoming>, snapshot: &Snapshot) -> Option<Response<Bytes>> {
+fn publish(request: &Request<Incoming>, connection: &Connection, snapshot: &Snapshot) -> Option<Response<Bytes>> {
     let response = snapshot.published.as_ref()?.answer(request)?;
     // A request with two meanings is refused like any other.
-    head::check(request, &snapshot.limits).is_ok().then_some(response)
+    head::check(request, &snapshot.limits, connection.peer.scheme()).is_ok().then_some(response)
 }
 
 /// Forwards what may change who owns what, and sees to that. Where it has to be kept this goes on without the client: what
@@ -333,10 +338,14 @@ async fn forward_change(
 }
 
 /// Decides, and once more for each thing that is worth waiting for.
-async fn decide_waiting(request: &Request<Incoming>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
+async fn decide_waiting(
+    request: &Request<Incoming>,
+    connection: &Connection,
+    snapshot: &Snapshot,
+) -> Result<Permit, Refusal> {
     let mut waited = Waited::default();
     loop {
-        let mut decided = decide(request, snapshot, &waited);
+        let mut decided = decide(request, connection, snapshot, &waited);
         let Some(wait) = decided.as_mut().err().and_then(|refusal| refusal.wait.take()) else { return decided };
         if !waited.add(*wait).await {
             return decided;
@@ -346,8 +355,13 @@ async fn decide_waiting(request: &Request<Incoming>, snapshot: &Snapshot) -> Res
 
 /// Head, route, token, policy: in this order. What fails behind the route is the caller's affair, not the request's, and
 /// can be overruled.
-fn decide(request: &Request<Incoming>, snapshot: &Snapshot, waited: &Waited) -> Result<Permit, Refusal> {
-    head::check(request, &snapshot.limits)?;
+fn decide(
+    request: &Request<Incoming>,
+    connection: &Connection,
+    snapshot: &Snapshot,
+    waited: &Waited,
+) -> Result<Permit, Refusal> {
+    head::check(request, &snapshot.limits, connection.peer.scheme())?;
     let (policy, method) = (&snapshot.policy, request.method());
     let found = policy.find(method, request.uri().path()).map_err(Rejection::from)?;
     let refuse = |rejection, issuer, principal: Option<Principal>, wait: Option<Wait>| {
@@ -357,10 +371,11 @@ fn decide(request: &Request<Incoming>, snapshot: &Snapshot, waited: &Waited) -> 
         let private = found.as_ref().is_some_and(|found| !found.rule().builtin().is_empty());
         Refusal { rejection, rule, issuer, caller, overruled, wait: wait.map(Box::new), private }
     };
-    let principal = authenticate(request.headers(), found.as_ref(), snapshot, waited.issuer()).map_err(|error| {
-        let (wait, issuer) = (Wait::for_issuer(&error), snapshot.authenticator.issuer_named_by(request.headers()));
-        refuse(error.into(), issuer, None, wait)
-    })?;
+    let principal =
+        authenticate(request.headers(), connection, found.as_ref(), snapshot, waited.issuer()).map_err(|error| {
+            let (wait, issuer) = (Wait::for_issuer(&error), snapshot.authenticator.issuer_named_by(request.headers()));
+            refuse(error.into(), issuer, None, wait)
+        })?;
     policy.permit(found.as_ref(), method, principal.clone(), waited.owner()).map_err(|denial| {
         let wait = Wait::for_owner(&denial);
         let issuer = principal.as_ref().map(|principal| principal.issuer().into());
@@ -371,14 +386,12 @@ fn decide(request: &Request<Incoming>, snapshot: &Snapshot, waited: &Waited) -> 
 /// Who is calling, as far as the rule wants to know. Where there is no rule, a token is needed to learn that.
 fn authenticate(
     headers: &HeaderMap,
+    connection: &Connection,
     found: Option<&Match<'_>>,
     snapshot: &Snapshot,
     after: Option<&Awaited>,
 ) -> Result<Option<Principal>, AuthnError> {
-    let authenticate = || match after {
-        None => snapshot.authenticator.authenticate(headers),
-        Some(awaited) => snapshot.authenticator.authenticate_after(headers, awaited),
-    };
+    let authenticate = || snapshot.authenticator.authenticate_over(headers, connection.certificate.as_ref(), after);
     let access = found.map_or(Access::Token, |found| found.rule().access());
     match access {
         Access::Public => Ok(None),

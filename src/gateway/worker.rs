@@ -6,8 +6,8 @@
 //! 2. When the process has no file descriptors left, accepting pauses, longer each time, so that the worker doesn't
 //!    spin.
 //! 3. A connection that another worker has more room for is handed on to it ([`spread`](super::spread)).
-//! 4. HTTP/1.1 and HTTP/2 with prior knowledge come in on the same port; the first bytes tell which it is. The one is
-//!    served by [`http1`](super::http1), the other by hyper.
+//! 4. HTTP/1.1 and HTTP/2 come in on the same port: the first bytes tell which it is, or with TLS what was agreed on
+//!    ([`entrance`](super::entrance)). The one is served by [`http1`](super::http1), the other by hyper.
 
 use std::{
     future::Future,
@@ -32,8 +32,9 @@ use tokio::{
 use super::{
     access_log::Recorder,
     body::deliver,
-    connection::{Connection, Watched, supervise},
+    connection::{Connection, Open, Watched, supervise},
     drain::{Phase, reached},
+    entrance::{Entered, Entrance},
     grpc,
     http1::{End, Http1},
     metrics::{Gauges, WorkerMetrics},
@@ -41,10 +42,7 @@ use super::{
     spread::{Accepted, Place, Spread},
     stack::Stack,
 };
-use crate::{
-    config::Limits,
-    proxy::{Incoming, Peer},
-};
+use crate::{config::Limits, proxy::Incoming};
 
 /// The pauses of an acceptor that finds no file descriptor free: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -186,13 +184,16 @@ impl Acceptor {
         }
         // A socket that can't be told so is closed already; reading from it will show it.
         let _ = stream.set_nodelay(true);
-        let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
-        let connection = Connection::new(peer, Arc::clone(&self.gauges));
+        let (open, snapshot) = (Open::new(&self.gauges), self.snapshot.load_full());
         let (stack, server, limits, mut drain) =
             (Rc::clone(&self.stack), Rc::clone(&self.server), self.limits, self.drain.clone());
         tokio::task::spawn_local(async move {
             let _place = place;
-            let http1 = Http1::new(stream.into(), Rc::clone(&connection), Rc::clone(&stack), limits);
+            let entrance = Entrance { snapshot, gauges: open.gauges(), limits };
+            let Some(entered) = entrance.enter(stream, address, &mut drain).await else { return };
+            let Entered { socket, peer, certificate, protocol } = entered;
+            let connection = Connection::new(peer, certificate, open);
+            let http1 = Http1::new(socket, protocol, Rc::clone(&connection), Rc::clone(&stack), limits);
             let End::Http2(stream, read) = http1.run(&mut drain).await else { return };
             connection.speaks_http_2();
             let io = TokioIo::new(Watched::new(read, stream, Rc::clone(&connection)));

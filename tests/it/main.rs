@@ -31,6 +31,7 @@ mod mail;
 mod ownership;
 mod path;
 mod permissions;
+mod proxy_protocol;
 mod report;
 #[cfg(feature = "sqlite")]
 mod revocation;
@@ -42,5 +43,6 @@ mod sqlite;
 mod store;
 #[cfg(feature = "supabase")]
 mod supabase;
+mod tls;
 mod token;
 mod upstreams;

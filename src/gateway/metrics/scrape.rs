@@ -15,6 +15,7 @@ use crate::{
     gateway::{
         ownership::{Ownerships, tally},
         report::Report,
+        tls::{self, Tls},
     },
     proxy::upstream::{Counter, UpstreamSettings},
     rejection::Reason,
@@ -33,6 +34,7 @@ pub(in crate::gateway) struct Scrape<'a, W> {
     pub(in crate::gateway) store: Option<(Status, usize)>,
     pub(in crate::gateway) ownerships: &'a Ownerships,
     pub(in crate::gateway) upstreams: Vec<&'a UpstreamSettings>,
+    pub(in crate::gateway) tls: Option<&'a Tls>,
     /// The issuers by name.
     pub(in crate::gateway) keys: Vec<(&'a str, &'a KeySource)>,
     pub(in crate::gateway) now: Timestamp,
@@ -63,6 +65,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_keys(out)?;
         self.write_introspections(out)?;
         self.write_store(out)?;
+        tls::metrics::write(self.tls, self.gauges, out)?;
         tally::write(self.ownerships.tallies(), out)?;
         let (gauges, cache) = (self.gauges, &self.cache);
         let connections = gauges.connections.load(Ordering::Relaxed) as u64;
@@ -281,6 +284,7 @@ mod tests {
             store: Some((Status { error: None, failures: 5 }, 6)),
             ownerships: &Ownerships::default(),
             upstreams: vec![&upstream],
+            tls: None,
             keys: Vec::new(),
             now: Timestamp::default(),
         }

@@ -18,9 +18,9 @@ use bearergate::{
     authn::{Authenticator, HeaderFormat, IdentityHeader, IssuerSettings, KeySource, Vocabulary},
     authz::{Access, Policy, RouteSpec, Routes, ownership::Changes},
     clock::{Clock, Timestamp},
-    config::{AccessLog, Limits},
+    config::{self, AccessLog, Limits},
     contract::{Contract, Dialect},
-    gateway::{Revoker, Running, Settings, Snapshot, start},
+    gateway::{Revoker, Running, Settings, Snapshot, Tls, start},
     jwt::{Algorithm, ClaimPath, Expectations, KeySet, SigningKey, sign},
     proxy::{
         AuthorizationHeader, ManagedHeaders,
@@ -72,6 +72,8 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) drain_deadline: Duration,
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
+    pub(crate) proxy_protocol: Vec<ipnet::IpNet>,
+    pub(crate) tls: Option<config::Tls>,
     pub(crate) workers: usize,
     pub(crate) access_log: Option<AccessLog>,
 }
@@ -89,6 +91,8 @@ impl Setup {
             limits: Limits::default(),
             drain_deadline: Duration::from_secs(20),
             trusted_proxies: Vec::new(),
+            proxy_protocol: Vec::new(),
+            tls: None,
             workers: 1,
             access_log: None,
         }
@@ -141,6 +145,8 @@ impl Setup {
             upstreams: vec![Arc::new(self.upstream)],
             limits: self.limits,
             trusted_proxies: self.trusted_proxies,
+            proxy_protocol: self.proxy_protocol,
+            tls: self.tls.map(|tls| Arc::new(Tls::start(&tls, &clock).unwrap())),
             required_keys: Vec::new(),
             clock,
         }
