@@ -75,7 +75,9 @@ impl From<PrepareError> for Failure {
     fn from(error: PrepareError) -> Self {
         match error {
             PrepareError::Keys(error) => error.into(),
-            PrepareError::Routes(_) | PrepareError::Issuers(_) => Self::Configuration(error.to_string()),
+            PrepareError::Routes(_) | PrepareError::Issuers(_) | PrepareError::Tls(_) => {
+                Self::Configuration(error.to_string())
+            }
             #[cfg(feature = "accounts")]
             PrepareError::Accounts(_) => Self::Other(error.to_string()),
             PrepareError::Echo(_) | PrepareError::Store(_) => Self::Other(error.to_string()),

@@ -37,6 +37,7 @@ mod store;
 // Nobody reads it yet.
 #[cfg(feature = "supabase")]
 mod supabase;
+pub mod tls;
 mod upstream;
 mod values;
 
@@ -63,6 +64,7 @@ pub use self::{
     ownership::{OwnerSource, OwnershipSettings},
     rate_limit::{LimitedBy, RateLimit},
     settings::{Admin, Limits, Listen},
+    tls::Tls,
     upstream::{Server, Upstream},
 };
 use self::{

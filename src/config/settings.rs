@@ -11,6 +11,7 @@ use super::{
     diagnostics::Diagnostic,
     node::Node,
     reader::{At, Reader},
+    tls::Tls,
     values::{Mistake, boolean, duration, integer, shown, size, text},
 };
 use crate::authn::CacheSettings;
@@ -35,6 +36,10 @@ pub struct Listen {
     pub drain_delay: Duration,
     /// How long requests that are under way then may take to finish, up to a day. Default 60 s.
     pub drain_deadline: Duration,
+    /// TLS with clients; `None`: they come in clear text.
+    pub tls: Option<Tls>,
+    /// Whose connections begin with a header of the PROXY protocol, and are refused without one. Default: nobody's.
+    pub proxy_protocol: Vec<IpNet>,
 }
 
 impl Listen {
@@ -45,21 +50,18 @@ impl Listen {
             workers: 0,
             drain_delay: Duration::ZERO,
             drain_deadline: Duration::from_secs(60),
+            tls: None,
+            proxy_protocol: Vec::new(),
         };
         let Some(mut reader) = reader else { return listen };
         listen.address = reader.read_or("address", listen.address, address);
-        for At { value, place } in reader.any("trusted_proxies", network) {
-            if value.prefix_len() == 0 {
-                let message = format!("`{value}` lets every client say where it comes from");
-                reader.context.report(Diagnostic::warning(message).at(place));
-            }
-            listen.trusted_proxies.push(value);
-        }
+        listen.trusted_proxies = networks(&mut reader, "trusted_proxies");
+        listen.proxy_protocol = networks(&mut reader, "proxy_protocol");
         listen.workers = reader.read_or("workers", listen.workers, |node| count(node, 0, 1024));
         let up_to_a_day = |node: &Node| duration(node, Duration::ZERO..=DAY);
         listen.drain_delay = reader.read_or("drain_delay", listen.drain_delay, up_to_a_day);
         listen.drain_deadline = reader.read_or("drain_deadline", listen.drain_deadline, up_to_a_day);
-        reader.unsupported(&["tls"]);
+        listen.tls = reader.table("tls").and_then(Tls::read);
         reader.finish();
         listen
     }
@@ -182,6 +184,18 @@ fn address(node: &Node) -> Result<SocketAddr, Mistake> {
             _ => mistake.help("write it like \"127.0.0.1:8080\" or \"[::1]:8080\""),
         }
     })
+}
+
+/// Whose word about where a connection comes from counts.
+fn networks(reader: &mut Reader<'_>, key: &'static str) -> Vec<IpNet> {
+    let networks = reader.any(key, network).into_iter().map(|At { value, place }| {
+        if value.prefix_len() == 0 {
+            let message = format!("`{value}` lets every client say where it comes from");
+            reader.context.report(Diagnostic::warning(message).at(place));
+        }
+        value
+    });
+    networks.collect()
 }
 
 fn network(node: &Node) -> Result<IpNet, Mistake> {

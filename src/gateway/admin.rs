@@ -201,6 +201,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         ownerships: &snapshot.ownerships,
         rate_limits: &snapshot.rate_limits,
         upstreams: snapshot.upstreams.iter().map(|upstream| &**upstream).collect(),
+        tls: snapshot.tls.as_deref(),
         keys: snapshot.authenticator.issuers().collect(),
         now: snapshot.clock.now(),
     };

@@ -37,6 +37,7 @@ use tokio::{
 
 use super::{frames::FrameLimit, metrics::Gauges};
 use crate::{
+    authn::ClientCertificate,
     config::Limits,
     http1::{Deadline, Socket},
     proxy::Peer,
@@ -50,7 +51,9 @@ pub(super) const LINGER: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) peer: Peer,
-    gauges: Arc<Gauges>,
+    /// What its client has proven to have.
+    pub(super) certificate: Option<ClientCertificate>,
+    open: Open,
     in_flight: Cell<usize>,
     idle_since: Cell<Instant>,
     head_since: Cell<Option<Instant>>,
@@ -62,13 +65,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Counts as open until it is dropped.
-    pub(super) fn new(peer: Peer, gauges: Arc<Gauges>) -> Rc<Self> {
-        gauges.connections.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn new(peer: Peer, certificate: Option<ClientCertificate>, open: Open) -> Rc<Self> {
         let now = Instant::now();
         Rc::new(Self {
             peer,
-            gauges,
+            certificate,
+            open,
             in_flight: Cell::new(0),
             idle_since: Cell::new(now),
             head_since: Cell::new(Some(now)),
@@ -83,12 +85,12 @@ impl Connection {
     pub(super) fn begin(self: &Rc<Self>, limit: usize) -> (InFlight, bool) {
         self.head_since.set(None);
         self.in_flight.set(self.in_flight.get() + 1);
-        let admitted = self.gauges.in_flight.fetch_add(1, Ordering::Relaxed) < limit;
+        let admitted = self.open.0.in_flight.fetch_add(1, Ordering::Relaxed) < limit;
         (InFlight(Rc::clone(self)), admitted)
     }
 
     fn end(&self) {
-        self.gauges.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.open.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         if self.in_flight.get() == 0 {
             self.idle_since.set(Instant::now());
@@ -141,9 +143,24 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+/// A connection's place among those that are open. Dropping it gives the place up.
+#[derive(Debug)]
+pub(super) struct Open(Arc<Gauges>);
+
+impl Open {
+    pub(super) fn new(gauges: &Arc<Gauges>) -> Self {
+        gauges.connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(gauges))
+    }
+
+    pub(super) fn gauges(&self) -> &Arc<Gauges> {
+        &self.0
+    }
+}
+
+impl Drop for Open {
     fn drop(&mut self) {
-        self.gauges.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -242,7 +259,7 @@ impl Watched {
         if self.frames.received(bytes) {
             return Poll::Ready(Ok(()));
         }
-        self.connection.gauges.http2_floods.fetch_add(1, Ordering::Relaxed);
+        self.connection.open.0.http2_floods.fetch_add(1, Ordering::Relaxed);
         tracing::info!("a connection of HTTP/2 is ended: too many frames without content");
         if let Some(goaway) = self.frames.goaway() {
             // Whoever doesn't take it learns it from the connection's end.
@@ -252,7 +269,7 @@ impl Watched {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "too many frames without content")))
     }
 
-    fn has_written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn has_written<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match &polled {
             Poll::Ready(_) => self.connection.write_blocked_since.set(None),
             Poll::Pending if self.connection.write_blocked_since.get().is_none() => {
@@ -311,7 +328,9 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        // What TLS has taken is not sent yet.
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.has_written(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

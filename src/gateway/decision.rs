@@ -6,6 +6,7 @@ use http::{HeaderMap, Request};
 
 use super::{
     client_address::client_address,
+    connection::Connection,
     head,
     rate_limit::Counted,
     request_log::Known,
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     authn::{AuthnError, Awaited, Principal},
     authz::{Access, Match, Permit},
-    proxy::{Incoming, Peer},
+    proxy::Incoming,
     rejection::Rejection,
 };
 
@@ -50,13 +51,13 @@ impl Refusal {
 /// `counted`.
 pub(super) async fn decide_waiting(
     request: &Request<Incoming>,
-    peer: &Peer,
+    connection: &Connection,
     snapshot: &Snapshot,
     counted: &mut Counted,
 ) -> Result<Permit, Refusal> {
     let mut waited = Waited::default();
     loop {
-        let mut decided = decide(request, peer, snapshot, &waited, counted);
+        let mut decided = decide(request, connection, snapshot, &waited, counted);
         let Some(wait) = decided.as_mut().err().and_then(|refusal| refusal.wait.take()) else { return decided };
         if !waited.add(*wait).await {
             return decided;
@@ -68,12 +69,12 @@ pub(super) async fn decide_waiting(
 /// cannot.
 fn decide(
     request: &Request<Incoming>,
-    peer: &Peer,
+    connection: &Connection,
     snapshot: &Snapshot,
     waited: &Waited,
     counted: &mut Counted,
 ) -> Result<Permit, Refusal> {
-    head::check(request, &snapshot.limits)?;
+    head::check(request, &snapshot.limits, connection.peer.scheme())?;
     let (policy, method, headers) = (&snapshot.policy, request.method(), request.headers());
     let found = policy.find(method, request.uri().path()).map_err(Rejection::from)?;
     let rule = || found.as_ref().map(|found| found.rule().name().into());
@@ -84,13 +85,13 @@ fn decide(
         Refusal { rejection, rule: rule(), issuer, caller, overruled, wait: wait.map(Box::new), private }
     };
     let (limits, indices) = (&*snapshot.rate_limits, snapshot.rate_limits.of(found.as_ref()));
-    let client = || -> IpAddr { client_address(peer, headers, &snapshot.trusted_proxies) };
+    let client = || -> IpAddr { client_address(&connection.peer, headers, &snapshot.trusted_proxies) };
     counted.arrived(limits, indices, headers, client).map_err(|rejection| Refusal {
         rule: rule(),
         private,
         ..rejection.into()
     })?;
-    let principal = authenticate(headers, found.as_ref(), snapshot, waited.issuer()).map_err(|error| {
+    let principal = authenticate(headers, connection, found.as_ref(), snapshot, waited.issuer()).map_err(|error| {
         let (wait, issuer) = (Wait::for_issuer(&error), snapshot.authenticator.issuer_named_by(headers));
         refuse(error.into(), issuer, None, wait)
     })?;
@@ -111,14 +112,12 @@ fn decide(
 /// Who is calling, as far as the rule wants to know. Where there is no rule, a token is needed to learn that.
 fn authenticate(
     headers: &HeaderMap,
+    connection: &Connection,
     found: Option<&Match<'_>>,
     snapshot: &Snapshot,
     after: Option<&Awaited>,
 ) -> Result<Option<Principal>, AuthnError> {
-    let authenticate = || match after {
-        None => snapshot.authenticator.authenticate(headers),
-        Some(awaited) => snapshot.authenticator.authenticate_after(headers, awaited),
-    };
+    let authenticate = || snapshot.authenticator.authenticate_over(headers, connection.certificate.as_ref(), after);
     let access = found.map_or(Access::Token, |found| found.rule().access());
     match access {
         Access::Public => Ok(None),

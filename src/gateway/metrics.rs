@@ -15,6 +15,7 @@ use std::{
 };
 
 pub(super) use self::scrape::Scrape;
+pub use super::tls::handshake::Handshakes;
 use super::{addresses::Addresses, reload::Reloads, report::Report};
 use crate::{
     jwt::InvalidToken,
@@ -60,6 +61,10 @@ pub struct Gauges {
     pub(super) addresses: Addresses,
     /// Connections of HTTP/2 that were ended because of their frames.
     pub http2_floods: AtomicU64,
+    /// Connections that were closed because they did not begin with a header of the PROXY protocol.
+    pub proxy_protocol_refused: AtomicU64,
+    /// Handshakes of TLS.
+    pub handshakes: Handshakes,
     /// Requests that have no line in the access log although there is one.
     pub access_log_dropped: AtomicU64,
     /// What came of reloads.

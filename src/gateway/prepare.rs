@@ -13,9 +13,10 @@ use arc_swap::ArcSwap;
 #[cfg(feature = "accounts")]
 use super::accounts::prepare::{AccountsError, Given, Running};
 use super::{
-    Cors, Echo, Ownerships, Published, RateLimits, Revoker, Settings, Snapshot,
+    Cors, Echo, Ownerships, Published, RateLimits, Revoker, Settings, Snapshot, Tls,
     before::Before,
     keys::{self, KeysError},
+    tls::TlsStartError,
 };
 use crate::{
     authn::{
@@ -56,6 +57,9 @@ pub enum PrepareError {
     /// Routes that contradict each other.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Routes(Vec<RouteError>),
+    /// The certificates, if TLS is asked for, cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsStartError),
     /// Issuers that cannot be told apart.
     #[error(transparent)]
     Issuers(#[from] AuthenticatorError),
@@ -139,6 +143,8 @@ pub(super) fn prepare_after(
         limits: config.limits,
         rate_limits: Arc::new(RateLimits::new(&config.rate_limits, before.map(|before| &*before.snapshot.rate_limits))),
         trusted_proxies: config.listen.trusted_proxies.clone(),
+        proxy_protocol: config.listen.proxy_protocol.clone(),
+        tls: config.listen.tls.as_ref().map(|tls| Tls::start(tls, clock)).transpose()?.map(Arc::new),
         required_keys: required_keys(config),
         clock: clock.clone(),
     };

@@ -23,7 +23,7 @@ use super::{
     metrics::{Gauges, WorkerMetrics},
     reload::{Ask, Origin, Reloader},
     snapshot::Snapshot,
-    spread,
+    spread, tls,
     worker::Worker,
 };
 use crate::config;
@@ -75,6 +75,7 @@ pub struct Running {
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<io::Result<()>>>,
     admin: Option<JoinHandle<io::Result<()>>>,
+    certificates: Option<JoinHandle<io::Result<()>>>,
     access_log: Option<AccessLog>,
     gauges: Arc<Gauges>,
     snapshot: Arc<ArcSwap<Snapshot>>,
@@ -166,6 +167,10 @@ impl Running {
             access_log.finish();
         }
         self.stop();
+        if let Some(certificates) = self.certificates.take() {
+            // Whoever serves no more needs none.
+            let _ = join(certificates);
+        }
         if let Some(admin) = self.admin.take()
             && let Err(error) = join(admin)
         {
@@ -235,6 +240,7 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
         phase,
         workers,
         admin: None,
+        certificates: None,
         access_log,
         gauges: Arc::clone(&gauges),
         snapshot: Arc::clone(&snapshot),
@@ -258,6 +264,10 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
             drain_deadline: settings.drain_deadline,
         };
         running.workers.push(spawn(format!("worker-{index}"), move || worker.run())?);
+    }
+    if snapshot.load().tls.is_some() {
+        let (snapshot, phase) = (Arc::clone(&snapshot), seen.clone());
+        running.certificates = Some(spawn("certificates".to_owned(), move || tls::watch::run(&snapshot, phase))?);
     }
     if let Some(listener) = admin {
         let reload = running.reloads.0.clone();

@@ -1,10 +1,10 @@
 //! What a request is answered from, and may be replaced while the gateway runs: always as a whole.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use ipnet::IpNet;
 
-use super::{Cors, Ownerships, Published, RateLimits, Revoker};
+use super::{Cors, Ownerships, Published, RateLimits, Revoker, Tls};
 use crate::{
     authn::Authenticator,
     authz::Policy,
@@ -46,8 +46,19 @@ pub struct Snapshot {
     pub rate_limits: Arc<RateLimits>,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<IpNet>,
+    /// What connections with clients are encrypted with; `None`: they are not.
+    pub tls: Option<Arc<Tls>>,
     /// The names of the issuers without whose keys the gateway is not ready.
     pub required_keys: Vec<String>,
     /// The time shown in refusals.
     pub clock: Clock,
+}
+
+impl Snapshot {
+    /// Whether a connection from `address` begins with a header of the PROXY protocol, which says whose it is.
+    pub(super) fn is_passed_on(&self, address: SocketAddr) -> bool {
+        self.proxy_protocol.iter().any(|network| network.contains(&address.ip().to_canonical()))
+    }
 }

@@ -50,8 +50,6 @@ pub(super) struct Stack {
     date: Date,
 }
 
-}
-
 /// Whose answer it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
@@ -125,7 +123,7 @@ impl Stack {
         let reader = cors.and_then(|cors| cors.reader(request.headers()));
         let mut counted = Counted::default();
 
-        if admitted && let Some(response) = self.preflight(&request, &current.snapshot) {
+        if admitted && let Some(response) = self.preflight(&request, connection, &current.snapshot) {
             discard(request);
             self.metrics.answered(started.elapsed());
             entry.became(Outcome::Preflight);
@@ -133,7 +131,7 @@ impl Stack {
             entry.answered(&response);
             return response.map(|body| Answer::new(body, in_flight, entry));
         }
-        let answered = if admitted && let Some(response) = publish(&request, &current.snapshot) {
+        let answered = if admitted && let Some(response) = publish(&request, connection, &current.snapshot) {
             discard(request);
             self.metrics.answered(started.elapsed());
             entry.became(Outcome::Answered);
@@ -172,11 +170,16 @@ impl Stack {
     }
 
     /// The answer to a preflight, if the request is one and [`Cors`](super::Cors) is configured.
-    fn preflight(&self, request: &Request<Incoming>, snapshot: &Snapshot) -> Option<Response<()>> {
+    fn preflight(
+        &self,
+        request: &Request<Incoming>,
+        connection: &Connection,
+        snapshot: &Snapshot,
+    ) -> Option<Response<()>> {
         let cors = snapshot.cors.as_deref()?;
         let preflight = cors.preflight(request)?;
         // A request with two meanings is refused like any other.
-        head::check(request, &snapshot.limits).ok()?;
+        head::check(request, &snapshot.limits, connection.peer.scheme()).ok()?;
         snapshot.policy.find(&preflight.method, request.uri().path()).ok()?;
         self.metrics.preflight(preflight.allowed.is_some());
         if preflight.allowed.is_none() {
@@ -196,7 +199,7 @@ impl Stack {
         counted: &mut Counted,
     ) -> Result<(Response<Body>, By), Refusal> {
         let snapshot = &*current.snapshot;
-        let decided = decide_waiting(&request, &connection.peer, snapshot, counted).await;
+        let decided = decide_waiting(&request, connection, snapshot, counted).await;
         let permit = match decided.or_else(|refusal| self.overrule(refusal, log, entry, snapshot)) {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -249,10 +252,10 @@ impl Stack {
 }
 
 /// What the gateway says of itself, to whoever asks.
-fn publish(request: &Request<Incoming>, snapshot: &Snapshot) -> Option<Response<Bytes>> {
+fn publish(request: &Request<Incoming>, connection: &Connection, snapshot: &Snapshot) -> Option<Response<Bytes>> {
     let response = snapshot.published.as_ref()?.answer(request)?;
     // A request with two meanings is refused like any other.
-    head::check(request, &snapshot.limits).is_ok().then_some(response)
+    head::check(request, &snapshot.limits, connection.peer.scheme()).is_ok().then_some(response)
 }
 
 /// Forwards what may change who owns what, and sees to that. Where it has to be kept this goes on without the client: what

@@ -7,8 +7,8 @@
 //! 2. When the process has no file descriptors left, accepting pauses, longer each time, so that the worker doesn't
 //!    spin.
 //! 3. A connection that another worker has more room for is handed on to it ([`spread`](super::spread)).
-//! 4. HTTP/1.1 and HTTP/2 with prior knowledge come in on the same port; the first bytes tell which it is. The one is
-//!    served by [`http1`](super::http1), the other by hyper.
+//! 4. HTTP/1.1 and HTTP/2 come in on the same port: the first bytes tell which it is, or with TLS what was agreed on
+//!    ([`entrance`](super::entrance)). The one is served by [`http1`](super::http1), the other by hyper.
 
 use std::{
     cell::RefCell,
@@ -35,8 +35,9 @@ use super::{
     access_log::Recorder,
     addresses::Seat,
     body::deliver,
-    connection::{Connection, Watched, supervise},
+    connection::{Connection, Open, Watched, supervise},
     drain::{Phase, reached},
+    entrance::{Entered, Entrance},
     grpc,
     http1::{End, Http1},
     metrics::{Gauges, WorkerMetrics},
@@ -191,19 +192,25 @@ impl Acceptor {
             self.gauges.connections_refused.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
-        let limit = if peer.is_trusted() { 0 } else { self.limits.connections_per_address };
-        let Some(seat) = Seat::take(&self.gauges, peer.address(), limit) else {
-            self.gauges.connections_refused_by_address.fetch_add(1, Ordering::Relaxed);
-            return;
+        // Whom a proxy speaks for is told later.
+        let seat = if self.snapshot.load().is_passed_on(address) {
+            None
+        } else {
+            let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
+            let Some(seat) = Seat::of(&self.gauges, &peer, &limits) else { return };
+            Some(seat)
         };
         // A socket that can't be told so is closed already; reading from it will show it.
         let _ = stream.set_nodelay(true);
-        let connection = Connection::new(peer, Arc::clone(&self.gauges));
+        let (open, snapshot) = (Open::new(&self.gauges), self.snapshot.load_full());
         let (stack, server, mut drain) = (Rc::clone(&self.stack), self.server(&limits), self.drain.clone());
         tokio::task::spawn_local(async move {
             let _held = (place, seat);
-            let http1 = Http1::new(stream.into(), Rc::clone(&connection), Rc::clone(&stack), limits);
+            let entrance = Entrance { snapshot, gauges: open.gauges(), limits };
+            let Some(entered) = entrance.enter(stream, address, &mut drain).await else { return };
+            let Entered { socket, peer, certificate, protocol, seat: _seat } = entered;
+            let connection = Connection::new(peer, certificate, open);
+            let http1 = Http1::new(socket, protocol, Rc::clone(&connection), Rc::clone(&stack), limits);
             let End::Http2(stream, read) = http1.run(&mut drain).await else { return };
             connection.speaks_http_2();
             let io = TokioIo::new(Watched::new(read, stream, Rc::clone(&connection)));

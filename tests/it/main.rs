@@ -32,6 +32,7 @@ mod mail;
 mod ownership;
 mod path;
 mod permissions;
+mod proxy_protocol;
 mod rate_limits;
 mod reload;
 mod report;
@@ -45,5 +46,6 @@ mod sqlite;
 mod store;
 #[cfg(feature = "supabase")]
 mod supabase;
+mod tls;
 mod token;
 mod upstreams;

@@ -166,7 +166,7 @@ impl<'a> Gate<'a> {
     /// As the stack decides.
     fn decide(&self, question: &Question, waited: &Waited, trail: &mut Trail) -> Result<Decided, Refused> {
         let request = question.request().map_err(|rejection| trail.fail("head", rejection))?;
-        head::check(&request, self.limits).map_err(|rejection| trail.fail("head", rejection))?;
+        head::check(&request, self.limits, "http").map_err(|rejection| trail.fail("head", rejection))?;
         trail.add("head", Verdict::Passed, "");
         let (method, path) = (request.method(), request.uri().path());
         if self.publishes && published::is_asked_for(method, path) {

@@ -16,6 +16,7 @@ use crate::{
         ownership::{Ownerships, tally},
         rate_limit::RateLimits,
         report::Report,
+        tls::{self, Tls},
     },
     proxy::upstream::UpstreamSettings,
     rejection::Reason,
@@ -35,6 +36,7 @@ pub(in crate::gateway) struct Scrape<'a, W> {
     pub(in crate::gateway) ownerships: &'a Ownerships,
     pub(in crate::gateway) rate_limits: &'a RateLimits,
     pub(in crate::gateway) upstreams: Vec<&'a UpstreamSettings>,
+    pub(in crate::gateway) tls: Option<&'a Tls>,
     /// The issuers by name.
     pub(in crate::gateway) keys: Vec<(&'a str, &'a KeySource)>,
     pub(in crate::gateway) now: Timestamp,
@@ -67,6 +69,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_store(out)?;
         self.write_reloads(out)?;
         self.write_rate_limits(out)?;
+        tls::metrics::write(self.tls, self.gauges, out)?;
         tally::write(self.ownerships.tallies(), out)?;
         let (gauges, cache) = (self.gauges, &self.cache);
         let connections = gauges.connections.load(Ordering::Relaxed) as u64;
@@ -303,6 +306,7 @@ mod tests {
             ownerships: &Ownerships::default(),
             rate_limits: &RateLimits::default(),
             upstreams: vec![&upstream],
+            tls: None,
             keys: Vec::new(),
             now: Timestamp::default(),
         }

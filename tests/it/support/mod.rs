@@ -18,9 +18,9 @@ use bearergate::{
     authn::{Authenticator, HeaderFormat, IdentityHeader, IssuerSettings, KeySource, Vocabulary},
     authz::{Access, Policy, RouteSpec, Routes, ownership::Changes},
     clock::{Clock, Timestamp},
-    config::{AccessLog, Limits, RateLimit},
+    config::{self, AccessLog, Limits, RateLimit},
     contract::{Contract, Dialect},
-    gateway::{RateLimits, Revoker, Running, Settings, Snapshot, start},
+    gateway::{RateLimits, Revoker, Running, Settings, Snapshot, Tls, start},
     jwt::{Algorithm, ClaimPath, Expectations, KeySet, SigningKey, sign},
     proxy::{
         AuthorizationHeader, ManagedHeaders,
@@ -83,6 +83,8 @@ pub(crate) struct Setup {
     pub(crate) rate_limits: Vec<RateLimit>,
     pub(crate) drain_deadline: Duration,
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
+    pub(crate) proxy_protocol: Vec<ipnet::IpNet>,
+    pub(crate) tls: Option<config::Tls>,
     pub(crate) workers: usize,
     pub(crate) access_log: Option<AccessLog>,
     /// Who tells what names mean, if not the system.
@@ -103,6 +105,8 @@ impl Setup {
             rate_limits: Vec::new(),
             drain_deadline: Duration::from_secs(20),
             trusted_proxies: Vec::new(),
+            proxy_protocol: Vec::new(),
+            tls: None,
             workers: 1,
             access_log: None,
             resolver: None,
@@ -162,6 +166,8 @@ impl Setup {
             limits: self.limits,
             rate_limits: Arc::new(RateLimits::new(&self.rate_limits, None)),
             trusted_proxies: self.trusted_proxies,
+            proxy_protocol: self.proxy_protocol,
+            tls: self.tls.map(|tls| Arc::new(Tls::start(&tls, &clock).unwrap())),
             required_keys: Vec::new(),
             clock,
         }
