@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::{
+    addresses::Seat,
     connection::LINGER,
     http1::Protocol,
     metrics::Gauges,
@@ -36,6 +37,24 @@ pub(super) struct Entered {
     /// What its client has proven to have.
     pub(super) certificate: Option<ClientCertificate>,
     pub(super) protocol: Protocol,
+    /// Held as long as the connection is open.
+    pub(super) seat: Seat,
+}
+
+/// Whether a connection from `address` has to begin with a header of the PROXY protocol.
+pub(super) fn is_passed_on(snapshot: &Snapshot, address: SocketAddr) -> bool {
+    let address = address.ip().to_canonical();
+    snapshot.proxy_protocol.iter().any(|network| network.contains(&address))
+}
+
+/// A place among the connections of the peer's address; `None` where it has too many, which is counted.
+pub(super) fn seat(gauges: &Arc<Gauges>, peer: &Peer, limits: &Limits) -> Option<Seat> {
+    let limit = if peer.is_trusted() { 0 } else { limits.connections_per_address };
+    let seat = Seat::take(gauges, peer.address(), limit);
+    if seat.is_none() {
+        gauges.connections_refused_by_address.fetch_add(1, Ordering::Relaxed);
+    }
+    seat
 }
 
 /// Why there is none.
@@ -47,22 +66,25 @@ struct Failed {
 /// Where connections come in: as it was when this one did.
 pub(super) struct Entrance<'a> {
     pub(super) snapshot: Arc<Snapshot>,
-    pub(super) gauges: &'a Gauges,
+    pub(super) gauges: &'a Arc<Gauges>,
     pub(super) limits: Limits,
+    /// Whether a header is to say whose connection it is ([`is_passed_on`]).
+    pub(super) is_passed_on: bool,
+    /// Its place among those of its address, if that is known.
+    pub(super) seat: Seat,
 }
 
 impl Entrance<'_> {
     /// Lets a connection from `address` in, or says why not and closes it.
     pub(super) async fn enter(
-        self,
+        mut self,
         mut stream: TcpStream,
         address: SocketAddr,
         draining: &mut watch::Receiver<bool>,
     ) -> Option<Entered> {
-        let Snapshot { tls, proxy_protocol, trusted_proxies, .. } = &*self.snapshot;
-        let is_passed_on = proxy_protocol.iter().any(|network| network.contains(&address.ip().to_canonical()));
+        let Snapshot { tls, trusted_proxies, .. } = &*self.snapshot;
         let mut client = address;
-        if is_passed_on {
+        if self.is_passed_on {
             let read = self.within(proxy_protocol::read(&mut stream), draining).await;
             match read {
                 Ok(source) => client = source.unwrap_or(address),
@@ -74,8 +96,12 @@ impl Entrance<'_> {
             }
         }
         let peer = Peer::new(client, trusted_proxies);
+        if self.is_passed_on {
+            self.seat = seat(self.gauges, &peer, &self.limits)?;
+        }
         let Some(tls) = tls else {
-            return Some(Entered { socket: stream.into(), peer, certificate: None, protocol: Protocol::Either });
+            let (socket, seat) = (stream.into(), self.seat);
+            return Some(Entered { socket, peer, certificate: None, protocol: Protocol::Either, seat });
         };
         let shaking = async { Ok(shake(tls, stream).await) };
         let shaken = self.within(shaking, draining).await;
@@ -85,7 +111,8 @@ impl Entrance<'_> {
                 self.gauges.handshakes.count(Outcome::Done);
                 let protocol = if secured.http_2 { Protocol::Http2 } else { Protocol::Http1 };
                 let certificate = secured.certificate;
-                Some(Entered { socket: secured.stream.into(), peer: peer.over_tls(), certificate, protocol })
+                let (socket, seat) = (secured.stream.into(), self.seat);
+                Some(Entered { socket, peer: peer.over_tls(), certificate, protocol, seat })
             }
             Err(failed) => {
                 self.gauges.handshakes.count(failed.outcome);

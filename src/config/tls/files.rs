@@ -15,7 +15,11 @@ use rustls_pki_types::{
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
 use super::{CertificateFiles, Tls};
-use crate::{clock::Timestamp, config::context::read_file, secret::Secret};
+use crate::{
+    clock::Timestamp,
+    config::context::{LARGEST_FILE, read_at_most},
+    secret::Secret,
+};
 
 /// What is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -187,7 +191,7 @@ impl Contents {
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    read_file(path).map_err(|error| TlsError::new(path, Problem::Unreadable(error)))
+    read_at_most(path, LARGEST_FILE).map_err(|error| TlsError::new(path, Problem::Unreadable(error)))
 }
 
 pub(super) fn roots(path: &Path, bytes: &[u8]) -> Result<RootCertStore, TlsError> {
