@@ -3,7 +3,7 @@
 //! 1. From the addresses that are configured a header of the [PROXY protocol](super::proxy_protocol) says whose it is.
 //! 2. Then comes the handshake of [TLS](super::tls), if the gateway has a certificate.
 //!
-//! Both together may take as long as a head. A connection on which one of them fails is closed; its cause is logged and
+//! Each of them may take as long as a head. A connection on which one of them fails is closed; its cause is logged and
 //! counted. When the gateway drains, neither is waited for any longer than a request is.
 
 use std::{
@@ -103,7 +103,8 @@ impl Entrance<'_> {
             let (socket, seat) = (stream.into(), self.seat);
             return Some(Entered { socket, peer, certificate: None, protocol: Protocol::Either, seat });
         };
-        let shaking = async { Ok(shake(tls, stream).await) };
+        // In a box, so that connections in clear text don't have to have room for it.
+        let shaking = Box::pin(async { Ok(shake(tls, stream).await) });
         let shaken = self.within(shaking, draining).await;
         let shaken = shaken.unwrap_or_else(|cause| Err((Outcome::Late, cause)));
         match shaken.map_err(|(outcome, cause)| Failed { outcome, cause }) {
