@@ -30,9 +30,9 @@ pub(super) fn run(given: Option<&Path>) -> Result<ExitCode, Failure> {
     let Prepared { settings, snapshot, echo } = gateway::prepare(&configuration.config, &clock)?;
     let policy = Arc::clone(&snapshot.policy);
     let origin = Origin { config: configuration.config.clone(), watch, read: read_again(given) };
+    let tls = configuration.config.listen.tls.is_some();
     let life = Life { origin: Some(origin), echo };
     // The first policy goes with the first snapshot, so the closure has its own handle to it, and drops it.
-    let tls = configuration.config.listen.tls.is_some();
     gateway::run(&settings, Arc::new(ArcSwap::from_pointee(snapshot)), life, move |running| {
         tracing::info!(address = %running.address(), tls, "listening");
         if configuration.config.mode == Mode::Report {

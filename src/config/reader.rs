@@ -158,6 +158,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A key of the format whose feature is not built.
+    #[cfg(not(feature = "accounts"))]
     pub(super) fn unsupported(&mut self, keys: &[&'static str]) {
         for key in keys {
             if let Some(entry) = self.entry(key) {

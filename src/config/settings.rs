@@ -32,14 +32,14 @@ pub struct Listen {
     pub trusted_proxies: Vec<IpNet>,
     /// How many worker threads, 0 to 1024; 0, the default, is one a core.
     pub workers: usize,
-    /// How long the gateway serves on after it has said that it is not ready any more, up to a day. Default none.
-    pub drain_delay: Duration,
-    /// How long requests that are under way then may take to finish, up to a day. Default 60 s.
-    pub drain_deadline: Duration,
     /// TLS with clients; `None`: they come in clear text.
     pub tls: Option<Tls>,
     /// Whose connections begin with a header of the PROXY protocol, and are refused without one. Default: nobody's.
     pub proxy_protocol: Vec<IpNet>,
+    /// How long the gateway serves on after it has said that it is not ready any more, up to a day. Default none.
+    pub drain_delay: Duration,
+    /// How long requests that are under way then may take to finish, up to a day. Default 60 s.
+    pub drain_deadline: Duration,
 }
 
 impl Listen {
@@ -48,20 +48,20 @@ impl Listen {
             address: ([127, 0, 0, 1], 8080).into(),
             trusted_proxies: Vec::new(),
             workers: 0,
-            drain_delay: Duration::ZERO,
-            drain_deadline: Duration::from_secs(60),
             tls: None,
             proxy_protocol: Vec::new(),
+            drain_delay: Duration::ZERO,
+            drain_deadline: Duration::from_secs(60),
         };
         let Some(mut reader) = reader else { return listen };
         listen.address = reader.read_or("address", listen.address, address);
         listen.trusted_proxies = networks(&mut reader, "trusted_proxies");
         listen.proxy_protocol = networks(&mut reader, "proxy_protocol");
         listen.workers = reader.read_or("workers", listen.workers, |node| count(node, 0, 1024));
+        listen.tls = reader.table("tls").and_then(Tls::read);
         let up_to_a_day = |node: &Node| duration(node, Duration::ZERO..=DAY);
         listen.drain_delay = reader.read_or("drain_delay", listen.drain_delay, up_to_a_day);
         listen.drain_deadline = reader.read_or("drain_deadline", listen.drain_deadline, up_to_a_day);
-        listen.tls = reader.table("tls").and_then(Tls::read);
         reader.finish();
         listen
     }

@@ -5,13 +5,12 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     hash::BuildHasher,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use foldhash::quality::RandomState;
 
 use super::{metrics::Gauges, rate_limit::network};
-use crate::{config::Limits, proxy::Peer};
 
 /// Locks, so that workers seldom meet.
 const SHARDS: usize = 16;
@@ -50,21 +49,10 @@ impl Addresses {
 }
 
 /// A connection's place among those of its address. Dropping it gives the place up.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Seat(Option<(Arc<Gauges>, IpAddr)>);
 
 impl Seat {
-    /// A place for a connection of this client, or `None`, which is counted, where it has all that it may have. A trusted
-    /// proxy's connections are those of many.
-    pub(super) fn of(gauges: &Arc<Gauges>, peer: &Peer, limits: &Limits) -> Option<Self> {
-        let limit = if peer.is_trusted() { 0 } else { limits.connections_per_address };
-        let seat = Self::take(gauges, peer.address(), limit);
-        if seat.is_none() {
-            gauges.connections_refused_by_address.fetch_add(1, Ordering::Relaxed);
-        }
-        seat
-    }
-
     /// A place for a connection from `address`, or `None` where it has `limit` open; 0: there is no ceiling.
     pub(super) fn take(gauges: &Arc<Gauges>, address: IpAddr, limit: usize) -> Option<Self> {
         if limit == 0 {

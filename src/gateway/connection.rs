@@ -153,7 +153,7 @@ impl Open {
         Self(Arc::clone(gauges))
     }
 
-    pub(super) fn gauges(&self) -> &Arc<Gauges> {
+    pub(super) const fn gauges(&self) -> &Arc<Gauges> {
         &self.0
     }
 }
@@ -330,7 +330,7 @@ impl AsyncWrite for Watched {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // What TLS has taken is not sent yet.
         let polled = Pin::new(&mut self.stream).poll_flush(context);
-        self.has_written(polled)
+        if self.stream.tls().is_some() { self.has_written(polled) } else { polled }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -117,7 +117,8 @@ fn authenticate(
     snapshot: &Snapshot,
     after: Option<&Awaited>,
 ) -> Result<Option<Principal>, AuthnError> {
-    let authenticate = || snapshot.authenticator.authenticate_over(headers, connection.certificate.as_ref(), after);
+    let certificate = connection.certificate.as_ref();
+    let authenticate = || snapshot.authenticator.authenticate_over(headers, certificate, after);
     let access = found.map_or(Access::Token, |found| found.rule().access());
     match access {
         Access::Public => Ok(None),

@@ -3,7 +3,7 @@
 //! 1. From the addresses that are configured a header of the [PROXY protocol](super::proxy_protocol) says whose it is.
 //! 2. Then comes the handshake of [TLS](super::tls), if the gateway has a certificate.
 //!
-//! Both together may take as long as a head. A connection on which one of them fails is closed; its cause is logged and
+//! Each of them may take as long as a head. A connection on which one of them fails is closed; its cause is logged and
 //! counted. When the gateway drains, neither is waited for any longer than a request is.
 
 use std::{
@@ -37,8 +37,24 @@ pub(super) struct Entered {
     /// What its client has proven to have.
     pub(super) certificate: Option<ClientCertificate>,
     pub(super) protocol: Protocol,
-    /// Its place among those of its address, where that was not known before.
-    pub(super) seat: Option<Seat>,
+    /// Held as long as the connection is open.
+    pub(super) seat: Seat,
+}
+
+/// Whether a connection from `address` has to begin with a header of the PROXY protocol.
+pub(super) fn is_passed_on(snapshot: &Snapshot, address: SocketAddr) -> bool {
+    let address = address.ip().to_canonical();
+    snapshot.proxy_protocol.iter().any(|network| network.contains(&address))
+}
+
+/// A place among the connections of the peer's address; `None` where it has too many, which is counted.
+pub(super) fn seat(gauges: &Arc<Gauges>, peer: &Peer, limits: &Limits) -> Option<Seat> {
+    let limit = if peer.is_trusted() { 0 } else { limits.connections_per_address };
+    let seat = Seat::take(gauges, peer.address(), limit);
+    if seat.is_none() {
+        gauges.connections_refused_by_address.fetch_add(1, Ordering::Relaxed);
+    }
+    seat
 }
 
 /// Why there is none.
@@ -52,20 +68,23 @@ pub(super) struct Entrance<'a> {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) gauges: &'a Arc<Gauges>,
     pub(super) limits: Limits,
+    /// Whether a header is to say whose connection it is ([`is_passed_on`]).
+    pub(super) is_passed_on: bool,
+    /// Its place among those of its address, if that is known.
+    pub(super) seat: Seat,
 }
 
 impl Entrance<'_> {
     /// Lets a connection from `address` in, or says why not and closes it.
     pub(super) async fn enter(
-        self,
+        mut self,
         mut stream: TcpStream,
         address: SocketAddr,
         draining: &mut watch::Receiver<bool>,
     ) -> Option<Entered> {
         let Snapshot { tls, trusted_proxies, .. } = &*self.snapshot;
         let mut client = address;
-        let is_passed_on = self.snapshot.is_passed_on(address);
-        if is_passed_on {
+        if self.is_passed_on {
             let read = self.within(proxy_protocol::read(&mut stream), draining).await;
             match read {
                 Ok(source) => client = source.unwrap_or(address),
@@ -77,11 +96,15 @@ impl Entrance<'_> {
             }
         }
         let peer = Peer::new(client, trusted_proxies);
-        let seat = if is_passed_on { Some(Seat::of(self.gauges, &peer, &self.limits)?) } else { None };
+        if self.is_passed_on {
+            self.seat = seat(self.gauges, &peer, &self.limits)?;
+        }
         let Some(tls) = tls else {
-            return Some(Entered { socket: stream.into(), peer, certificate: None, protocol: Protocol::Either, seat });
+            let (socket, seat) = (stream.into(), self.seat);
+            return Some(Entered { socket, peer, certificate: None, protocol: Protocol::Either, seat });
         };
-        let shaking = async { Ok(shake(tls, stream).await) };
+        // In a box, so that connections in clear text don't have to have room for it.
+        let shaking = Box::pin(async { Ok(shake(tls, stream).await) });
         let shaken = self.within(shaking, draining).await;
         let shaken = shaken.unwrap_or_else(|cause| Err((Outcome::Late, cause)));
         match shaken.map_err(|(outcome, cause)| Failed { outcome, cause }) {
@@ -89,7 +112,8 @@ impl Entrance<'_> {
                 self.gauges.handshakes.count(Outcome::Done);
                 let protocol = if secured.http_2 { Protocol::Http2 } else { Protocol::Http1 };
                 let certificate = secured.certificate;
-                Some(Entered { socket: secured.stream.into(), peer: peer.over_tls(), certificate, protocol, seat })
+                let (socket, seat) = (secured.stream.into(), self.seat);
+                Some(Entered { socket, peer: peer.over_tls(), certificate, protocol, seat })
             }
             Err(failed) => {
                 self.gauges.handshakes.count(failed.outcome);

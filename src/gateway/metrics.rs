@@ -55,16 +55,16 @@ pub struct Gauges {
     pub in_flight: AtomicUsize,
     /// Connections that were closed at once because there were too many.
     pub connections_refused: AtomicU64,
+    /// Connections that were closed because they did not begin with a header of the PROXY protocol.
+    pub proxy_protocol_refused: AtomicU64,
+    /// Handshakes of TLS.
+    pub handshakes: Handshakes,
     /// The same, because there were too many from one address.
     pub connections_refused_by_address: AtomicU64,
     /// Open connections by address, where there is a ceiling for it.
     pub(super) addresses: Addresses,
     /// Connections of HTTP/2 that were ended because of their frames.
     pub http2_floods: AtomicU64,
-    /// Connections that were closed because they did not begin with a header of the PROXY protocol.
-    pub proxy_protocol_refused: AtomicU64,
-    /// Handshakes of TLS.
-    pub handshakes: Handshakes,
     /// Requests that have no line in the access log although there is one.
     pub access_log_dropped: AtomicU64,
     /// What came of reloads.

@@ -265,10 +265,8 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
         };
         running.workers.push(spawn(format!("worker-{index}"), move || worker.run())?);
     }
-    if snapshot.load().tls.is_some() {
-        let (snapshot, phase) = (Arc::clone(&snapshot), seen.clone());
-        running.certificates = Some(spawn("certificates".to_owned(), move || tls::watch::run(&snapshot, phase))?);
-    }
+    let watched = (Arc::clone(&snapshot), seen.clone());
+    running.certificates = Some(spawn("certificates".to_owned(), move || tls::watch::run(&watched.0, watched.1))?);
     if let Some(listener) = admin {
         let reload = running.reloads.0.clone();
         let admin = admin::Admin { snapshot, workers: metrics, load, gauges, phase: seen, reload };

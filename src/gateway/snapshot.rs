@@ -1,6 +1,6 @@
 //! What a request is answered from, and may be replaced while the gateway runs: always as a whole.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -54,11 +54,4 @@ pub struct Snapshot {
     pub required_keys: Vec<String>,
     /// The time shown in refusals.
     pub clock: Clock,
-}
-
-impl Snapshot {
-    /// Whether a connection from `address` begins with a header of the PROXY protocol, which says whose it is.
-    pub(super) fn is_passed_on(&self, address: SocketAddr) -> bool {
-        self.proxy_protocol.iter().any(|network| network.contains(&address.ip().to_canonical()))
-    }
 }

@@ -37,7 +37,7 @@ use super::{
     body::deliver,
     connection::{Connection, Open, Watched, supervise},
     drain::{Phase, reached},
-    entrance::{Entered, Entrance},
+    entrance::{self, Entered, Entrance},
     grpc,
     http1::{End, Http1},
     metrics::{Gauges, WorkerMetrics},
@@ -192,21 +192,22 @@ impl Acceptor {
             self.gauges.connections_refused.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        // Whom a proxy speaks for is told later.
-        let seat = if self.snapshot.load().is_passed_on(address) {
-            None
-        } else {
-            let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
-            let Some(seat) = Seat::of(&self.gauges, &peer, &limits) else { return };
-            Some(seat)
+        let snapshot = self.snapshot.load_full();
+        let is_passed_on = entrance::is_passed_on(&snapshot, address);
+        // What a balancer passes on is counted for its client, once that is known.
+        let Some(seat) = Some(Seat::default())
+            .filter(|_| is_passed_on)
+            .or_else(|| entrance::seat(&self.gauges, &Peer::new(address, &snapshot.trusted_proxies), &limits))
+        else {
+            return;
         };
         // A socket that can't be told so is closed already; reading from it will show it.
         let _ = stream.set_nodelay(true);
-        let (open, snapshot) = (Open::new(&self.gauges), self.snapshot.load_full());
+        let open = Open::new(&self.gauges);
         let (stack, server, mut drain) = (Rc::clone(&self.stack), self.server(&limits), self.drain.clone());
         tokio::task::spawn_local(async move {
-            let _held = (place, seat);
-            let entrance = Entrance { snapshot, gauges: open.gauges(), limits };
+            let _place = place;
+            let entrance = Entrance { snapshot, gauges: open.gauges(), limits, is_passed_on, seat };
             let Some(entered) = entrance.enter(stream, address, &mut drain).await else { return };
             let Entered { socket, peer, certificate, protocol, seat: _seat } = entered;
             let connection = Connection::new(peer, certificate, open);

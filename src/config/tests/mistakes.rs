@@ -67,7 +67,7 @@ admin = 7
             ("`listen.trusted_proxies` names a host with a network's mask: \"10.0.0.1/8\"", "gateway.toml:4:20"),
             ("`listen.trusted_proxies` must be addresses or networks, not \"nobody\"", "gateway.toml:4:34"),
             ("`listen.workers` must be between 0 and 1024, not 2000", "gateway.toml:5:11"),
-            ("`listen.tls` is not yet supported", "gateway.toml:6:1"),
+            ("`listen.tls.key` is missing", "gateway.toml:6:1"),
             ("`limits.requests` must be between 1 and 10000000, not 0", "gateway.toml:8:12"),
             ("`limits.body_bytes` must be a size, not \"64MB\"", "gateway.toml:9:14"),
             ("unknown key `idle_timout` in `limits`", "gateway.toml:10:1"),
@@ -94,15 +94,13 @@ admin = 7
 }
 
 #[test]
-fn every_key_that_is_not_built_is_refused_as_not_yet_supported() {
+fn what_is_empty_or_lacks_something_is_refused() {
     let text = r#"mode = "report"
 
 [cors]
 origins = []
 [accounts]
 backend = "embedded"
-[listen]
-tls = { cert = "tls.crt", key = "tls.key" }
 [upstream.default]
 servers = ["builtin:echo"]
 [issuer.a]
@@ -118,7 +116,6 @@ table = { learn = {} }
             ("`cors.origins` is an empty list", "gateway.toml:4:11"),
             ("`accounts` has no endpoint", "gateway.toml:5:2"),
             ("`accounts` needs an issuer that signs", "gateway.toml:5:2"),
-            ("`listen.tls` is not yet supported", "gateway.toml:8:1"),
         ],
     );
 }

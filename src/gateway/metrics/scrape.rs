@@ -67,9 +67,9 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_keys(out)?;
         self.write_introspections(out)?;
         self.write_store(out)?;
+        tls::metrics::write(self.tls, self.gauges, out)?;
         self.write_reloads(out)?;
         self.write_rate_limits(out)?;
-        tls::metrics::write(self.tls, self.gauges, out)?;
         tally::write(self.ownerships.tallies(), out)?;
         let (gauges, cache) = (self.gauges, &self.cache);
         let connections = gauges.connections.load(Ordering::Relaxed) as u64;
