@@ -217,6 +217,18 @@ fn more_streams_than_are_allowed_are_refused_and_the_others_wait() {
 }
 
 #[test]
+fn a_client_promises_nothing() {
+    let upstream = upstream();
+    let gateway = Gateway::before(&upstream);
+    let mut client = connect(&gateway);
+    let promise = [&[0, 0, 0, 4][..], &request("GET", "/public/x")].concat();
+    client.write(&frame(5, END_HEADERS, 1, &promise));
+    let code = client.end();
+    assert!(code.is_none_or(|code| code == 1), "{code:?}");
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[test]
 fn fields_that_belong_to_a_connection_are_refused_and_nothing_is_forwarded() {
     let upstream = upstream();
     let gateway = Gateway::before(&upstream);
@@ -232,6 +244,8 @@ fn fields_that_belong_to_a_connection_are_refused_and_nothing_is_forwarded() {
         (":status", "200"),
         ("a b", "x"),
         ("x", "a\r\nb: c"),
+        ("x", " a"),
+        ("x", "a\t"),
     ] {
         let mut client = connect(&gateway);
         client.send(b"GET", b"/public/x", &[(name, value)]);
