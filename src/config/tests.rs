@@ -15,6 +15,7 @@ mod routes;
 mod secrets;
 #[cfg(feature = "supabase")]
 mod supabase;
+mod upstreams;
 
 use std::path::Path;
 

@@ -4,6 +4,7 @@
 //! they are asked for. No label takes a value from a request.
 
 mod scrape;
+mod upstreams;
 
 use std::{
     sync::{
@@ -14,7 +15,7 @@ use std::{
 };
 
 pub(super) use self::scrape::Scrape;
-use super::{addresses::Addresses, report::Report};
+use super::{addresses::Addresses, reload::Reloads, report::Report};
 use crate::{
     jwt::InvalidToken,
     rejection::{Reason, Rejection},
@@ -61,6 +62,8 @@ pub struct Gauges {
     pub http2_floods: AtomicU64,
     /// Requests that have no line in the access log although there is one.
     pub access_log_dropped: AtomicU64,
+    /// What came of reloads.
+    pub reloads: Reloads,
 }
 
 /// One writer: a plain addition is enough, and cheaper than an atomic one.

@@ -33,6 +33,7 @@ mod ownership;
 mod path;
 mod permissions;
 mod rate_limits;
+mod reload;
 mod report;
 #[cfg(feature = "sqlite")]
 mod revocation;

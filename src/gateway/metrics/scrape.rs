@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::{BUCKETS, Gauges, WorkerMetrics};
+use super::{BUCKETS, Gauges, WorkerMetrics, upstreams};
 use crate::{
     authn::{CacheStats, KeySource},
     clock::Timestamp,
@@ -17,7 +17,7 @@ use crate::{
         rate_limit::RateLimits,
         report::Report,
     },
-    proxy::upstream::{Counter, UpstreamSettings},
+    proxy::upstream::UpstreamSettings,
     rejection::Reason,
     store::Status,
 };
@@ -61,10 +61,11 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_workers(out)?;
         self.write_would_refuse(out)?;
         self.write_durations(out)?;
-        self.write_upstreams(out)?;
+        upstreams::write(&self.upstreams, out)?;
         self.write_keys(out)?;
         self.write_introspections(out)?;
         self.write_store(out)?;
+        self.write_reloads(out)?;
         self.write_rate_limits(out)?;
         tally::write(self.ownerships.tallies(), out)?;
         let (gauges, cache) = (self.gauges, &self.cache);
@@ -95,6 +96,16 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
             writeln!(out, "bearergate_{name} {value}")?;
         }
         Ok(())
+    }
+
+    fn write_reloads(&self, out: &mut String) -> std::fmt::Result {
+        let (succeeded, failed, since) = self.gauges.reloads.figures();
+        family(out, "config_reloads_total", "counter", "Configurations that were to replace the one that runs.")?;
+        writeln!(out, "bearergate_config_reloads_total{{outcome=\"success\"}} {succeeded}")?;
+        writeln!(out, "bearergate_config_reloads_total{{outcome=\"failure\"}} {failed}")?;
+        let name = "config_last_reload_success_timestamp_seconds";
+        family(out, name, "gauge", "Since when the gateway runs with its configuration.")?;
+        writeln!(out, "bearergate_{name} {}.{:03}", since / 1000, since % 1000)
     }
 
     fn write_requests(&self, out: &mut String) -> std::fmt::Result {
@@ -168,18 +179,6 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         let total = self.sum(|worker| worker.duration_micros.load(Ordering::Relaxed));
         writeln!(out, "bearergate_{name}_sum {}", seconds(total))?;
         writeln!(out, "bearergate_{name}_count {seen}")
-    }
-
-    fn write_upstreams(&self, out: &mut String) -> std::fmt::Result {
-        family(out, "upstream_errors_total", "counter", "What went wrong with an upstream.")?;
-        for upstream in &self.upstreams {
-            let name = escaped(&upstream.name);
-            for kind in Counter::ALL {
-                let (kind, count) = (kind.as_str(), upstream.counters.get(kind));
-                writeln!(out, "bearergate_upstream_errors_total{{upstream=\"{name}\",kind=\"{kind}\"}} {count}")?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -271,11 +270,11 @@ impl<W> Scrape<'_, W> {
 }
 
 /// A label's value.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-fn family(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
+pub(super) fn family(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
     writeln!(out, "# HELP bearergate_{name} {help}\n# TYPE bearergate_{name} {kind}")
 }
 

@@ -24,7 +24,7 @@ use bearergate::{
     jwt::{Algorithm, ClaimPath, Expectations, KeySet, SigningKey, sign},
     proxy::{
         AuthorizationHeader, ManagedHeaders,
-        upstream::{Server, UpstreamSettings},
+        upstream::{Resolver, Server, UpstreamSettings, watch, watch_with},
     },
 };
 use http::HeaderName;
@@ -65,6 +65,16 @@ pub(crate) fn routes(routes: &[(&str, Access)]) -> Vec<RouteSpec> {
     routes.iter().map(spec).collect()
 }
 
+fn watched(upstream: UpstreamSettings, resolver: Option<&Resolver>) -> Arc<UpstreamSettings> {
+    let upstreams = [Arc::new(upstream)];
+    match resolver {
+        Some(resolver) => watch_with(&upstreams, resolver).unwrap(),
+        None => watch(&upstreams).unwrap(),
+    }
+    let [upstream] = upstreams;
+    upstream
+}
+
 /// What a test's gateway is made of.
 pub(crate) struct Setup {
     pub(crate) upstream: UpstreamSettings,
@@ -75,6 +85,8 @@ pub(crate) struct Setup {
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
     pub(crate) workers: usize,
     pub(crate) access_log: Option<AccessLog>,
+    /// Who tells what names mean, if not the system.
+    pub(crate) resolver: Option<Resolver>,
 }
 
 impl Setup {
@@ -93,6 +105,7 @@ impl Setup {
             trusted_proxies: Vec::new(),
             workers: 1,
             access_log: None,
+            resolver: None,
         }
     }
 
@@ -100,6 +113,11 @@ impl Setup {
     pub(crate) fn http_2(servers: &[SocketAddr]) -> Self {
         let servers = servers.iter().map(|address| Server::http2(address.to_string().parse().unwrap())).collect();
         Self { upstream: UpstreamSettings::new("default", servers), ..Self::new(&[]) }
+    }
+
+    pub(crate) fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = Some(resolver);
+        self
     }
 
     pub(crate) fn limits(mut self, limits: Limits) -> Self {
@@ -140,7 +158,7 @@ impl Setup {
                 IDENTITY.map(|(name, _)| HeaderName::from_static(name)).to_vec(),
                 AuthorizationHeader::Keep,
             ),
-            upstreams: vec![Arc::new(self.upstream)],
+            upstreams: vec![watched(self.upstream, self.resolver.as_ref())],
             limits: self.limits,
             rate_limits: Arc::new(RateLimits::new(&self.rate_limits, None)),
             trusted_proxies: self.trusted_proxies,
@@ -154,6 +172,7 @@ impl Setup {
             address: "127.0.0.1:0".parse().unwrap(),
             workers: self.workers,
             admin: Some("127.0.0.1:0".parse().unwrap()),
+            drain_delay: Duration::ZERO,
             drain_deadline: self.drain_deadline,
             access_log: self.access_log.take(),
         };
