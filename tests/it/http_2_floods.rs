@@ -198,8 +198,6 @@ fn more_streams_than_are_allowed_are_refused_and_the_others_wait() {
     let upstream = slow();
     let gateway = Gateway::before(&upstream);
     let mut client = connect(&gateway);
-    // The limit counts once the client has said that it knows it.
-    client.write(&frame(4, 1, 0, &[]));
     for _ in 0..140 {
         client.block(END_HEADERS | END_STREAM, &request("GET", "/public/x"));
     }
