@@ -50,8 +50,6 @@ pub(super) struct Stack {
     date: Date,
 }
 
-}
-
 /// Whose answer it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
