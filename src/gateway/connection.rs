@@ -35,7 +35,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{frames::FrameLimit, metrics::Gauges};
+use super::{
+    frames::{Fault, FrameLimit},
+    metrics::Gauges,
+};
 use crate::{
     authn::ClientCertificate,
     config::Limits,
@@ -254,19 +257,19 @@ impl Watched {
         Self { read, stream, connection, frames: FrameLimit::new() }
     }
 
-    /// These bytes were read. A client that sends too many frames without content is told so, and read no further.
+    /// These bytes were read. A client that is at fault is told so, and read no further.
     fn has_read(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.frames.received(bytes) {
-            return Poll::Ready(Ok(()));
+        let Err(fault) = self.frames.received(bytes) else { return Poll::Ready(Ok(())) };
+        if fault == Fault::Flood {
+            self.connection.open.0.http2_floods.fetch_add(1, Ordering::Relaxed);
         }
-        self.connection.open.0.http2_floods.fetch_add(1, Ordering::Relaxed);
-        tracing::info!("a connection of HTTP/2 is ended: too many frames without content");
-        if let Some(goaway) = self.frames.goaway() {
+        tracing::info!(cause = %fault, "a connection of HTTP/2 is ended");
+        if let Some(goaway) = self.frames.goaway(fault) {
             // Whoever doesn't take it learns it from the connection's end.
             let _ = Pin::new(&mut self.stream).poll_write(context, &goaway);
             let _ = Pin::new(&mut self.stream).poll_flush(context);
         }
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "too many frames without content")))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)))
     }
 
     fn has_written<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {

@@ -4,11 +4,12 @@
 //! fields and what waits to be sent. They answer every PING and SETTINGS, though, and read any number of PRIORITY,
 //! WINDOW_UPDATE, RST_STREAM, empty DATA and unknown frames. So frames are counted as they come in from the socket:
 //!
-//! 1. All but HEADERS, PUSH_PROMISE, CONTINUATION and DATA with content take one from a stock of [`STOCK`], which grows by [`RATE`]
+//! 1. All but HEADERS, CONTINUATION and DATA with content take one from a stock of [`STOCK`], which grows by [`RATE`]
 //!    in a second.
 //! 2. What is sent to the client gives it credit, since it has to answer: HEADERS and DATA two frames each, and DATA one
 //!    more for each KiB. Windows are opened, answers broken off and round trips measured without using anything up.
 //! 3. Where the stock is used up, the connection ends with GOAWAY and ENHANCE_YOUR_CALM (RFC 9113 §10.5).
+//! 4. PUSH_PROMISE, which no client may send and h2 reads past, ends it with PROTOCOL_ERROR (RFC 9113 §8.4).
 
 use tokio::time::Instant;
 
@@ -31,6 +32,17 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const PADDED: u8 = 8;
 
+/// Why a connection is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    /// The stock is used up.
+    #[error("too many frames without content")]
+    Flood,
+    /// What only a server may send.
+    #[error("a client sent PUSH_PROMISE")]
+    Promise,
+}
+
 /// What a connection's frames have used up.
 #[derive(Debug)]
 pub(super) struct FrameLimit {
@@ -47,11 +59,15 @@ impl FrameLimit {
         Self { incoming, outgoing: Frames::default(), stock: STOCK, since: Instant::now(), last_stream: 0 }
     }
 
-    /// These bytes have come. Whether the client may go on.
-    pub(super) fn received(&mut self, bytes: &[u8]) -> bool {
-        let (mut used, mut last_stream) = (0_u32, self.last_stream);
+    /// These bytes have come.
+    ///
+    /// # Errors
+    /// The [`Fault`] for which the connection has to end.
+    pub(super) fn received(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let (mut used, mut last_stream, mut promises) = (0_u32, self.last_stream, false);
         self.incoming.read(bytes, |frame| {
             used = used.saturating_add(u32::from(frame.is_free_of_content()));
+            promises |= frame.kind == PUSH_PROMISE;
             if frame.kind == HEADERS {
                 last_stream = last_stream.max(frame.stream);
             }
@@ -62,7 +78,11 @@ impl FrameLimit {
         }
         let goes_on = used <= self.stock;
         self.stock = self.stock.saturating_sub(used);
-        goes_on
+        match (goes_on, promises) {
+            (false, _) => Err(Fault::Flood),
+            (true, true) => Err(Fault::Promise),
+            (true, false) => Ok(()),
+        }
     }
 
     /// These bytes were sent.
@@ -76,12 +96,16 @@ impl FrameLimit {
         self.stock = self.stock.saturating_add(credit).min(STOCK);
     }
 
-    /// The last frame for a client that sends too many, if one can be put in here: not in the midst of another one.
-    pub(super) fn goaway(&self) -> Option<[u8; 17]> {
+    /// The last frame for a client with this fault, if one can be put in here: not in the midst of another one.
+    pub(super) fn goaway(&self, fault: Fault) -> Option<[u8; 17]> {
         const GOAWAY: u8 = 7;
-        const ENHANCE_YOUR_CALM: u8 = 11;
+        // RFC 9113 §7: ENHANCE_YOUR_CALM, PROTOCOL_ERROR.
+        let code = match fault {
+            Fault::Flood => 11,
+            Fault::Promise => 1,
+        };
         let [a, b, c, d] = self.last_stream.to_be_bytes();
-        let frame = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, 0, ENHANCE_YOUR_CALM];
+        let frame = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, 0, code];
         self.outgoing.is_between().then_some(frame)
     }
 
@@ -172,13 +196,13 @@ mod tests {
 
     fn after_preface() -> FrameLimit {
         let mut limit = FrameLimit::new();
-        assert!(limit.received(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+        assert_eq!(limit.received(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Ok(()));
         limit
     }
 
     /// How many frames like this pass at once, up to a hundred thousand.
     fn passed(limit: &mut FrameLimit, frame: &[u8]) -> usize {
-        (0..100_000).take_while(|_| limit.received(frame)).count()
+        (0..100_000).take_while(|_| limit.received(frame).is_ok()).count()
     }
 
     #[test]
@@ -234,10 +258,11 @@ mod tests {
     #[test]
     fn the_last_frame_names_the_last_stream_and_breaks_into_no_other() {
         let mut limit = after_preface();
-        assert!(limit.received(&[frame(HEADERS, 5, 7, 3), frame(HEADERS, 5, 5, 3)].concat()));
-        assert_eq!(limit.goaway(), Some([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 11]));
+        assert_eq!(limit.received(&[frame(HEADERS, 5, 7, 3), frame(HEADERS, 5, 5, 3)].concat()), Ok(()));
+        assert_eq!(limit.received(&frame(PUSH_PROMISE, 4, 7, 4)), Err(Fault::Promise));
+        assert_eq!(limit.goaway(Fault::Flood), Some([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 11]));
         limit.sent(&frame(DATA, 0, 1, 100)[..50]);
-        assert_eq!(limit.goaway(), None);
+        assert_eq!(limit.goaway(Fault::Promise), None);
     }
 
     proptest::proptest! {
@@ -268,7 +293,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read(bytes: Vec<u8>) {
             let mut limit = FrameLimit::new();
-            limit.received(&bytes);
+            let _ = limit.received(&bytes);
             limit.sent(&bytes);
             proptest::prop_assert!(limit.stock <= STOCK);
         }

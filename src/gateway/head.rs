@@ -1,6 +1,7 @@
 //! What is asked of a request's head before anything else looks at it.
 //!
 //! 1. Not more header fields, nor bytes of a head, than the limits: else `too_large`.
+//!    With HTTP/2, no value that begins or ends with a space or a tab (RFC 9113 §8.2.1): in HTTP/1.1 it would be another one.
 //! 2. A method in capitals; never `TRACE` (RFC 9110 §9.3.8) or `CONNECT`.
 //! 3. Exactly one `Host` in HTTP/1.1, at most one in 1.0 (RFC 9112 §3.2); a host and perhaps a port, no userinfo.
 //! 4. An absolute-form target (RFC 9112 §3.2.2), which has the connection's scheme, and `:authority` (RFC 9113 §8.3.1) name that same host.
@@ -26,6 +27,10 @@ pub(super) fn check(request: &Request<Incoming>, limits: &Limits, scheme: &str) 
     if headers.len() > limits.headers || bytes(request) > limits.header_bytes {
         return Err(Rejection::TooLarge(TooLarge::Head));
     }
+    if request.version() == Version::HTTP_2 && headers.values().any(has_space_around) {
+        let cause = "a field's value begins or ends with a space or a tab";
+        return Err(Rejection::BadRequest(BadRequest::Head(cause.to_owned())));
+    }
     if !is_served(request.method()) {
         return Err(Rejection::BadRequest(BadRequest::Method));
     }
@@ -50,6 +55,11 @@ fn bytes<B>(request: &Request<B>) -> usize {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     let fields: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     request.method().as_str().len() + target + fields
+}
+
+fn has_space_around(value: &header::HeaderValue) -> bool {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_space(value.as_bytes().first()) || is_space(value.as_bytes().last())
 }
 
 fn is_served(method: &Method) -> bool {
@@ -179,6 +189,21 @@ mod tests {
         }
         let userinfo = verdict(&request("GET", "http://u@a/x", Version::HTTP_2, &[]));
         assert!(matches!(userinfo, Err(Rejection::BadRequest(BadRequest::Host(_)))));
+    }
+
+    #[test]
+    fn a_value_of_http_2_has_no_space_around_it() {
+        let value = |text: &'static str| {
+            let mut request = request("GET", "http://a/", Version::HTTP_2, &[]);
+            request.headers_mut().insert("x", header::HeaderValue::from_static(text));
+            verdict(&request)
+        };
+        for fits in ["", "a", "a b\tc"] {
+            assert_eq!(value(fits), Ok(()), "{fits:?}");
+        }
+        for refused in [" a", "a ", "\ta", "a\t", " "] {
+            assert!(matches!(value(refused), Err(Rejection::BadRequest(BadRequest::Head(_)))), "{refused:?}");
+        }
     }
 
     #[test]

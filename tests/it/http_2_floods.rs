@@ -198,8 +198,6 @@ fn more_streams_than_are_allowed_are_refused_and_the_others_wait() {
     let upstream = slow();
     let gateway = Gateway::before(&upstream);
     let mut client = connect(&gateway);
-    // The limit counts once the client has said that it knows it.
-    client.write(&frame(4, 1, 0, &[]));
     for _ in 0..140 {
         client.block(END_HEADERS | END_STREAM, &request("GET", "/public/x"));
     }
@@ -214,6 +212,18 @@ fn more_streams_than_are_allowed_are_refused_and_the_others_wait() {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(in_flight(), 128);
+}
+
+#[test]
+fn a_client_promises_nothing() {
+    let upstream = upstream();
+    let gateway = Gateway::before(&upstream);
+    let mut client = connect(&gateway);
+    let promise = [&[0, 0, 0, 4][..], &request("GET", "/public/x")].concat();
+    client.write(&frame(5, END_HEADERS, 1, &promise));
+    let code = client.end();
+    assert!(code.is_none_or(|code| code == 1), "{code:?}");
+    assert_eq!(upstream.connections(), 0);
 }
 
 #[test]
@@ -232,6 +242,8 @@ fn fields_that_belong_to_a_connection_are_refused_and_nothing_is_forwarded() {
         (":status", "200"),
         ("a b", "x"),
         ("x", "a\r\nb: c"),
+        ("x", " a"),
+        ("x", "a\t"),
     ] {
         let mut client = connect(&gateway);
         client.send(b"GET", b"/public/x", &[(name, value)]);
