@@ -25,13 +25,13 @@ mod http_2_upstream;
 mod identity;
 mod issuers;
 mod keys;
+mod life;
 #[cfg(all(feature = "accounts", feature = "sqlite"))]
 mod mail;
 #[cfg(feature = "sqlite")]
 mod ownership;
 mod path;
 mod permissions;
-mod reload;
 mod report;
 #[cfg(feature = "sqlite")]
 mod revocation;
