@@ -27,6 +27,7 @@ mod node;
 pub mod openapi;
 mod ownership;
 mod preset;
+mod rate_limit;
 mod reader;
 mod remote_keys;
 mod route;
@@ -60,6 +61,7 @@ pub use self::{
     issuer::Issuer,
     key_source::KeySource,
     ownership::{OwnerSource, OwnershipSettings},
+    rate_limit::{LimitedBy, RateLimit},
     settings::{Admin, Limits, Listen},
     upstream::{Server, Upstream},
 };

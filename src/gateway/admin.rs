@@ -98,7 +98,13 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
         Phase::Serving => {
             let snapshot = admin.snapshot.load();
             let (status, told) = ready_with_keys(&snapshot);
-            (status, told + &about_the_store(&snapshot) + &about_mail(&snapshot) + reported(&snapshot.policy))
+            (
+                status,
+                told + &about_upstreams(&snapshot)
+                    + &about_the_store(&snapshot)
+                    + &about_mail(&snapshot)
+                    + reported(&snapshot.policy),
+            )
         }
         Phase::Leaving | Phase::Draining | Phase::Replaced | Phase::Stopped => {
             (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned())
@@ -130,6 +136,16 @@ fn ready_with_keys(snapshot: &Snapshot) -> (StatusCode, String) {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\nkeys missing: {names}\n"));
     }
     (StatusCode::OK, format!("ready\nkeys missing: {names}\n"))
+}
+
+/// A gateway whose upstreams are down is ready, and says so: it answers what it can, and to take it out of service for that
+/// would only make its refusals those of somebody else.
+fn about_upstreams(snapshot: &Snapshot) -> String {
+    let down = snapshot.upstreams.iter().filter(|upstream| !upstream.is_up()).map(|upstream| upstream.name.as_str());
+    match down.collect::<Vec<_>>().join(", ") {
+        names if names.is_empty() => String::new(),
+        names => format!("upstreams without a healthy server: {names}\n"),
+    }
 }
 
 /// While the store fails, tokens are verified with what is known: the gateway is ready, and says what is wrong.
@@ -185,6 +201,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         revocations: snapshot.revoker.revocations().count() as u64,
         store: snapshot.store.as_ref().map(|store| (store.status(), snapshot.revoker.waiting())),
         ownerships: &snapshot.ownerships,
+        rate_limits: &snapshot.rate_limits,
         upstreams: snapshot.upstreams.iter().map(|upstream| &**upstream).collect(),
         keys: snapshot.authenticator.issuers().collect(),
         now: snapshot.clock.now(),
@@ -342,6 +359,7 @@ fn describe(rule: &Rule, snapshot: &Snapshot) -> Value {
         "mode": rule.mode().as_str(),
         "permissions": rule.requirement().names().collect::<Vec<_>>(),
         "owner": rule.ownership(),
+        "rate_limits": snapshot.rate_limits.described(rule.limits()),
         "upstream": snapshot.upstreams.get(rule.upstream()).filter(|_| !built_in).map(|upstream| &upstream.name),
         "built_in": built_in,
     })

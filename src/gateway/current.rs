@@ -33,7 +33,7 @@ impl Current {
             upstreams: &self.upstreams,
             managed: &self.snapshot.managed,
             body_bytes: self.snapshot.limits.body_bytes,
-            stall_limit: self.snapshot.limits.idle_timeout,
+            stall_limit: self.snapshot.limits.body_timeout,
         }
     }
 }

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 #[cfg(feature = "accounts")]
 use super::accounts::prepare::{AccountsError, Given, Running};
 use super::{
-    Cors, Echo, Ownerships, Published, Revoker, Settings, Snapshot,
+    Cors, Echo, Ownerships, Published, RateLimits, Revoker, Settings, Snapshot,
     before::Before,
     keys::{self, KeysError},
 };
@@ -137,6 +137,7 @@ pub(super) fn prepare_after(
         managed: resigner.into_iter().fold(ManagedHeaders::new(names, authorization), ManagedHeaders::resigned),
         upstreams,
         limits: config.limits,
+        rate_limits: Arc::new(RateLimits::new(&config.rate_limits, before.map(|before| &*before.snapshot.rate_limits))),
         trusted_proxies: config.listen.trusted_proxies.clone(),
         required_keys: required_keys(config),
         clock: clock.clone(),
@@ -326,11 +327,7 @@ fn upstreams(
     let known = before.and_then(|before| before.echo);
     let echo = if known.is_none() && configured.iter().any(asks) { Some(Echo::start()?) } else { None };
     let embedded = known.or(echo.as_ref()).map(Echo::authority).transpose().map_err(io::Error::other)?;
-    let found = |server: &Server| match server {
-        Server::Http { authority } => Some(upstream::Server::http1(authority.clone())),
-        Server::H2c { authority } => Some(upstream::Server::http2(authority.clone())),
-        Server::Echo => embedded.clone().map(upstream::Server::http1),
-    };
+    let found = |server: &Server| server.known().or_else(|| embedded.clone().map(upstream::Server::http1));
     let settings = configured.iter().map(|upstream| {
         if let Some(same) = before.and_then(|before| before.upstream(upstream)) {
             return same;
@@ -340,9 +337,20 @@ fn upstreams(
             connect_timeout: upstream.connect_timeout,
             response_timeout: upstream.response_timeout,
             retries: u32::from(upstream.retries),
+            retry_budget: upstream.retry_budget,
+            balance: upstream.balance,
+            sticky: upstream.sticky.clone(),
+            ejection: upstream.ejection.clone(),
+            slow_start: upstream.slow_start,
+            health_check: upstream.health_check.clone(),
+            resolve: upstream.resolve,
+            max_requests: upstream.max_requests,
+            tls: upstream.tls.clone(),
             counters: before.and_then(|before| before.counters(&upstream.name)).unwrap_or_default(),
             ..UpstreamSettings::new(upstream.name.clone(), servers)
         })
     });
-    Ok((settings.collect(), echo))
+    let settings: Vec<_> = settings.collect();
+    upstream::watch(&settings)?;
+    Ok((settings, echo))
 }

@@ -8,7 +8,7 @@ use std::{panic::resume_unwind, rc::Rc, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, ORIGIN},
 };
 use tokio::{sync::watch, task::spawn_local, time::Instant};
@@ -22,17 +22,17 @@ use super::{
     contained::contained,
     current::{Current, Newest},
     date::Date,
+    decision::{Refusal, decide_waiting},
     head,
     metrics::WorkerMetrics,
     ownership::settle::{self, Doubts},
+    rate_limit::Counted,
     report::Example,
     request_log::{Ids, Known, RequestLog},
     snapshot::Snapshot,
-    waiting::{Wait, Waited},
 };
 use crate::{
-    authn::{AuthnError, Awaited, Principal},
-    authz::{Access, Match, Permit},
+    authz::Permit,
     contract::Facts,
     proxy::{Body, Incoming, forward, upload::discard},
     rejection::Rejection,
@@ -50,38 +50,11 @@ pub(super) struct Stack {
     date: Date,
 }
 
-/// A request that is refused: why, by which rule if one was found, and whose token it has as far as that is known.
-struct Refusal {
-    rejection: Rejection,
-    rule: Option<Rc<str>>,
-    issuer: Option<Arc<str>>,
-    /// Whose token it is, if it is good.
-    caller: Option<Principal>,
-    /// Lets it through all the same, because the rule only reports.
-    overruled: Option<Box<Permit>>,
-    /// After this it is worth looking at the request again.
-    wait: Option<Box<Wait>>,
-    /// What it refuses is a built-in endpoint's to answer: nobody is to store that.
-    private: bool,
-}
-
 /// Whose answer it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
     Upstream,
     Gateway,
-}
-
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Self {
-        Self { rejection, rule: None, issuer: None, caller: None, overruled: None, wait: None, private: false }
-    }
-}
-
-impl Refusal {
-    fn known(&self) -> Known<'_> {
-        Known { rule: self.rule.as_deref(), issuer: self.issuer.as_deref() }
-    }
 }
 
 impl Stack {
@@ -148,6 +121,7 @@ impl Stack {
         let mut entry = Entry::begin(self.access_log.as_ref(), &request, &log, client, started);
         let cors = current.snapshot.cors.as_deref();
         let reader = cors.and_then(|cors| cors.reader(request.headers()));
+        let mut counted = Counted::default();
 
         if admitted && let Some(response) = self.preflight(&request, &current.snapshot) {
             discard(request);
@@ -163,7 +137,7 @@ impl Stack {
             entry.became(Outcome::Answered);
             Ok(response.map(Body::from))
         } else if admitted {
-            self.pass(request, connection, &current, &log, &mut entry).await.map(|(response, by)| {
+            self.pass(request, connection, &current, &log, &mut entry, &mut counted).await.map(|(response, by)| {
                 match by {
                     By::Upstream => self.metrics.forwarded(started.elapsed()),
                     By::Gateway => self.metrics.answered(started.elapsed()),
@@ -187,6 +161,7 @@ impl Stack {
             }
             response
         });
+        counted.write(response.headers_mut());
         if let Some(cors) = cors {
             cors.write(reader, response.headers_mut());
         }
@@ -216,9 +191,10 @@ impl Stack {
         current: &Rc<Current>,
         log: &RequestLog,
         entry: &mut Entry,
+        counted: &mut Counted,
     ) -> Result<(Response<Body>, By), Refusal> {
         let snapshot = &*current.snapshot;
-        let decided = decide_waiting(&request, snapshot).await;
+        let decided = decide_waiting(&request, &connection.peer, snapshot, counted).await;
         let permit = match decided.or_else(|refusal| self.overrule(refusal, log, entry, snapshot)) {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -300,62 +276,4 @@ async fn forward_change(
     }
     // Nobody aborts it, so that what it fails with is a panic, and this request's.
     spawn_local(forwarding).await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
-}
-
-/// Decides, and once more for each thing that is worth waiting for.
-async fn decide_waiting(request: &Request<Incoming>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
-    let mut waited = Waited::default();
-    loop {
-        let mut decided = decide(request, snapshot, &waited);
-        let Some(wait) = decided.as_mut().err().and_then(|refusal| refusal.wait.take()) else { return decided };
-        if !waited.add(*wait).await {
-            return decided;
-        }
-    }
-}
-
-/// Head, route, token, policy: in this order. What fails behind the route is the caller's affair, not the request's, and
-/// can be overruled.
-fn decide(request: &Request<Incoming>, snapshot: &Snapshot, waited: &Waited) -> Result<Permit, Refusal> {
-    head::check(request, &snapshot.limits)?;
-    let (policy, method) = (&snapshot.policy, request.method());
-    let found = policy.find(method, request.uri().path()).map_err(Rejection::from)?;
-    let refuse = |rejection, issuer, principal: Option<Principal>, wait: Option<Wait>| {
-        let caller = principal.clone();
-        let rule = found.as_ref().map(|found| found.rule().name().into());
-        let overruled = policy.overrule(found.as_ref(), method, principal).map(Box::new);
-        let private = found.as_ref().is_some_and(|found| !found.rule().builtin().is_empty());
-        Refusal { rejection, rule, issuer, caller, overruled, wait: wait.map(Box::new), private }
-    };
-    let principal = authenticate(request.headers(), found.as_ref(), snapshot, waited.issuer()).map_err(|error| {
-        let (wait, issuer) = (Wait::for_issuer(&error), snapshot.authenticator.issuer_named_by(request.headers()));
-        refuse(error.into(), issuer, None, wait)
-    })?;
-    policy.permit(found.as_ref(), method, principal.clone(), waited.owner()).map_err(|denial| {
-        let wait = Wait::for_owner(&denial);
-        let issuer = principal.as_ref().map(|principal| principal.issuer().into());
-        refuse(denial.into(), issuer, principal, wait)
-    })
-}
-
-/// Who is calling, as far as the rule wants to know. Where there is no rule, a token is needed to learn that.
-fn authenticate(
-    headers: &HeaderMap,
-    found: Option<&Match<'_>>,
-    snapshot: &Snapshot,
-    after: Option<&Awaited>,
-) -> Result<Option<Principal>, AuthnError> {
-    let authenticate = || match after {
-        None => snapshot.authenticator.authenticate(headers),
-        Some(awaited) => snapshot.authenticator.authenticate_after(headers, awaited),
-    };
-    let access = found.map_or(Access::Token, |found| found.rule().access());
-    match access {
-        Access::Public => Ok(None),
-        Access::Token => authenticate().map(Some),
-        Access::Optional => match authenticate() {
-            Err(AuthnError::NotAuthenticated) => Ok(None),
-            known => known.map(Some),
-        },
-    }
 }

@@ -3,6 +3,7 @@
 //!
 //! 1. Above the ceiling of connections a new one is closed at once: an answer would cost more than it tells. The count
 //!    is in the metrics.
+//!    The same above the ceiling for one address ([`addresses`](super::addresses)), unless it is a trusted proxy's.
 //! 2. When the process has no file descriptors left, accepting pauses, longer each time, so that the worker doesn't
 //!    spin.
 //! 3. A connection that another worker has more room for is handed on to it ([`spread`](super::spread)).
@@ -32,6 +33,7 @@ use tokio::{
 
 use super::{
     access_log::Recorder,
+    addresses::Seat,
     body::deliver,
     connection::{Connection, Watched, supervise},
     drain::{Phase, reached},
@@ -189,14 +191,19 @@ impl Acceptor {
             self.gauges.connections_refused.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
+        let limit = if peer.is_trusted() { 0 } else { limits.connections_per_address };
+        let Some(seat) = Seat::take(&self.gauges, peer.address(), limit) else {
+            self.gauges.connections_refused_by_address.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
         // A socket that can't be told so is closed already; reading from it will show it.
         let _ = stream.set_nodelay(true);
-        let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
         let connection = Connection::new(peer, Arc::clone(&self.gauges));
         let (stack, server, mut drain) = (Rc::clone(&self.stack), self.server(&limits), self.drain.clone());
         tokio::task::spawn_local(async move {
-            let _place = place;
-            let http1 = Http1::new(stream, Rc::clone(&connection), Rc::clone(&stack), limits);
+            let _held = (place, seat);
+            let http1 = Http1::new(stream.into(), Rc::clone(&connection), Rc::clone(&stack), limits);
             let End::Http2(stream, read) = http1.run(&mut drain).await else { return };
             connection.speaks_http_2();
             let io = TokioIo::new(Watched::new(read, stream, Rc::clone(&connection)));
@@ -244,7 +251,7 @@ type Server = Rc<http2::Builder<Streams>>;
 
 fn server(limits: &Limits) -> Server {
     let head = limits.header_bytes.saturating_add(HEAD_ROOM);
-    let mut server = http2::Builder::new(Streams { stall_limit: limits.idle_timeout });
+    let mut server = http2::Builder::new(Streams { stall_limit: limits.body_timeout });
     server
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)

@@ -13,9 +13,9 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::{io::AsyncWrite, net::TcpStream};
+use tokio::io::AsyncWrite;
 
-use super::{DecodeError, Decoder, Length, fill::poll_fill};
+use super::{DecodeError, Decoder, Length, Socket, fill::poll_fill};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// More than this many bytes of further requests are not read while one is answered.
@@ -26,7 +26,7 @@ const LARGEST_KEPT: usize = 4 * 1024;
 /// One client's connection.
 #[derive(Debug)]
 pub struct Line {
-    socket: RefCell<TcpStream>,
+    socket: RefCell<Socket>,
     input: RefCell<BytesMut>,
     body: Cell<Decoder>,
     /// Leave to send the body, as far as it is still to be given.
@@ -54,7 +54,7 @@ pub struct Incoming(Rc<Line>);
 impl Line {
     /// The connection over this socket.
     #[must_use]
-    pub fn new(socket: TcpStream) -> Rc<Self> {
+    pub fn new(socket: Socket) -> Rc<Self> {
         Rc::new(Self {
             socket: RefCell::new(socket),
             input: RefCell::default(),
@@ -67,13 +67,13 @@ impl Line {
 
     /// The socket and what was read from it, if nobody else has the line.
     #[must_use]
-    pub fn into_parts(self: Rc<Self>) -> Option<(TcpStream, Bytes)> {
+    pub fn into_parts(self: Rc<Self>) -> Option<(Socket, Bytes)> {
         let line = Rc::into_inner(self)?;
         Some((line.socket.into_inner(), line.input.into_inner().freeze()))
     }
 
     /// What `work` makes of the socket.
-    pub fn with_socket<T>(&self, work: impl FnOnce(&mut TcpStream) -> T) -> T {
+    pub fn with_socket<T>(&self, work: impl FnOnce(&mut Socket) -> T) -> T {
         work(&mut self.socket.borrow_mut())
     }
 
@@ -189,6 +189,10 @@ impl Line {
         while let left @ [_, ..] = self.leave.get() {
             let written = ready!(Pin::new(&mut *self.socket.borrow_mut()).poll_write(context, left))?;
             self.leave.set(left.get(written..).unwrap_or_default());
+            if self.leave.get().is_empty() {
+                // What a full socket holds back goes with the answer.
+                let _ = Pin::new(&mut *self.socket.borrow_mut()).poll_flush(context)?;
+            }
         }
         Poll::Ready(Ok(()))
     }

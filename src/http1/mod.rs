@@ -14,7 +14,8 @@
 //! 5. [`fill`]: bytes from a socket, without a buffer for those that have nothing to say.
 //! 6. [`writer`]: a head and a body to a socket, in as few calls as they allow.
 //! 7. [`deadline`]: a time limit that costs nothing while it is kept.
-//! 8. [`line`](mod@line): a client's connection, shared by the one that answers and the one that reads the request's body.
+//! 8. [`socket`]: what those bytes go over.
+//! 9. [`line`](mod@line): a client's connection, shared by the one that answers and the one that reads the request's body.
 
 pub mod deadline;
 pub mod decoder;
@@ -24,6 +25,7 @@ pub mod head;
 pub mod length;
 pub mod line;
 mod persistence;
+pub mod socket;
 pub mod writer;
 
 pub use deadline::Deadline;
@@ -32,4 +34,5 @@ pub use head::{Head, HeadError, HeadLimits};
 pub use length::{Length, LengthError};
 pub use line::{Incoming, Line};
 pub use persistence::is_persistent;
+pub use socket::Socket;
 pub use writer::{SendError, Writer};

@@ -52,6 +52,8 @@ pub struct Writer {
     ended: bool,
     /// The bytes that the socket has taken.
     total: u64,
+    /// Whether some of them may still be held back: TLS gathers records.
+    unflushed: bool,
 }
 
 impl Writer {
@@ -59,7 +61,7 @@ impl Writer {
     #[must_use]
     pub fn new(head: Vec<u8>, length: Length) -> Self {
         let ended = matches!(length, Length::Exactly(0));
-        Self { buffer: head, sent: 0, piece: Bytes::new(), tail: b"", length, ended, total: 0 }
+        Self { buffer: head, sent: 0, piece: Bytes::new(), tail: b"", length, ended, total: 0, unflushed: false }
     }
 
     /// Whether any byte has been sent.
@@ -77,6 +79,10 @@ impl Writer {
     /// Whether bytes wait for the socket.
     #[must_use]
     pub const fn is_blocked(&self) -> bool {
+        self.has_unsent() || self.unflushed
+    }
+
+    const fn has_unsent(&self) -> bool {
         self.sent < self.buffer.len() || !self.piece.is_empty() || !self.tail.is_empty()
     }
 
@@ -183,7 +189,7 @@ impl Writer {
 
     /// Sends what is gathered.
     fn poll_flush<S: AsyncWrite + Unpin>(&mut self, socket: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.is_blocked() {
+        while self.has_unsent() {
             let unsent = self.buffer.get(self.sent..).unwrap_or_default();
             let written = if self.piece.is_empty() && self.tail.is_empty() {
                 ready!(Pin::new(&mut *socket).poll_write(context, unsent))?
@@ -195,10 +201,15 @@ impl Writer {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.total += written as u64;
+            self.unflushed = true;
             self.advance(written);
         }
         self.buffer.clear();
         self.sent = 0;
+        if self.unflushed {
+            ready!(Pin::new(socket).poll_flush(context))?;
+            self.unflushed = false;
+        }
         Poll::Ready(Ok(()))
     }
 

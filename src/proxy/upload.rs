@@ -303,7 +303,7 @@ pub(super) mod tests {
     pub(in crate::proxy) async fn upload(total: usize) -> (Upload, std::net::TcpStream) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let line = Line::new(listener.accept().await.unwrap().0);
+        let line = Line::new(listener.accept().await.unwrap().0.into());
         let request = Request::post("/").header("content-length", total).body(()).unwrap();
         let incoming = Incoming::on_line(&line, &request);
         (Upload::new(incoming, 1 << 20, Duration::from_secs(10)), client)

@@ -5,7 +5,7 @@ use std::{
     io::Write,
     net::{SocketAddr, TcpListener},
     sync::{
-        Arc, Mutex, Once,
+        Arc, Once,
         atomic::{AtomicBool, Ordering},
     },
     thread,

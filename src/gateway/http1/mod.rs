@@ -23,7 +23,7 @@ use std::{
 
 use http::{Method, Request, Response, Version};
 use socket2::SockRef;
-use tokio::{net::TcpStream, sync::watch, time::Instant};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     body::Answer,
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     config::Limits,
-    http1::{Deadline, Head, HeadError, HeadLimits, Length, Line, SendError, Writer, is_persistent},
+    http1::{Deadline, Head, HeadError, HeadLimits, Length, Line, SendError, Socket, Writer, is_persistent},
     proxy::{
         Incoming,
         upload::{DISCARD_TIME, DISCARDED_BYTES},
@@ -62,7 +62,7 @@ pub(super) struct Http1 {
 pub(super) enum End {
     Closed,
     /// Its client speaks HTTP/2; these bytes have been read.
-    Http2(TcpStream, bytes::Bytes),
+    Http2(Socket, bytes::Bytes),
 }
 
 enum Next {
@@ -90,7 +90,7 @@ enum After {
 }
 
 impl Http1 {
-    pub(super) fn new(socket: TcpStream, connection: Rc<Connection>, stack: Rc<Stack>, limits: Limits) -> Self {
+    pub(super) fn new(socket: Socket, connection: Rc<Connection>, stack: Rc<Stack>, limits: Limits) -> Self {
         Self { line: Line::new(socket), connection, stack, limits, deadline: Deadline::default() }
     }
 
@@ -211,7 +211,7 @@ impl Http1 {
                 Some(_) | None => Instant::now(),
             };
             blocked = Some((writer.total(), since));
-            ready!(self.deadline.poll(since + self.limits.idle_timeout, context));
+            ready!(self.deadline.poll(since + self.limits.body_timeout, context));
             Poll::Ready(Err(SendError::Socket(io::ErrorKind::TimedOut.into())))
         });
         match sent.await {
