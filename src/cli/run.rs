@@ -1,6 +1,7 @@
 //! `run`: the gateway itself.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -15,12 +16,21 @@ use crate::{
     config::{Config, Files},
     gateway::{
         self, Life, Prepared,
+        handover::{Predecessor, Program},
         reload::{Origin, ReadAgain},
+        sockets::Inherited,
         watch::Watch,
     },
 };
 
 pub(super) fn run(given: Option<&Path>) -> Result<ExitCode, Failure> {
+    // Before anything else: the environment is read, and no thread runs yet.
+    let cannot_start = |error: io::Error| Failure::Other(format!("cannot start: {error}"));
+    let (predecessor, inherited) = match Predecessor::find().map_err(cannot_start)? {
+        Some((predecessor, inherited)) => (Some(predecessor), inherited),
+        None => (None, Inherited::from_supervisor().map_err(cannot_start)?),
+    };
+    let program = Program::own().map_err(cannot_start)?;
     let files = Files::default();
     let configuration = &Configuration::load_noting(given, &files)?;
     let watch = Watch::of(&files.list());
@@ -31,7 +41,7 @@ pub(super) fn run(given: Option<&Path>) -> Result<ExitCode, Failure> {
     let policy = Arc::clone(&snapshot.policy);
     let origin = Origin { config: configuration.config.clone(), watch, read: read_again(given) };
     let tls = configuration.config.listen.tls.is_some();
-    let life = Life { origin: Some(origin), echo };
+    let life = Life { origin: Some(origin), echo, inherited, predecessor, program: Some(program) };
     // The first policy goes with the first snapshot, so the closure has its own handle to it, and drops it.
     gateway::run(&settings, Arc::new(ArcSwap::from_pointee(snapshot)), life, move |running| {
         tracing::info!(address = %running.address(), tls, "listening");

@@ -66,7 +66,7 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    /// Serves until the workers have ended: a drain can be watched.
+    /// Serves until the workers have ended, so that a drain can be watched, or until another process has taken over.
     pub(super) fn run(self, listener: StdListener) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -87,7 +87,7 @@ impl Admin {
                 .with_state(self);
             tokio::select! {
                 served = axum::serve(listener, router).into_future() => served,
-                () = reached(&mut phase, Phase::Stopped) => Ok(()),
+                () = reached(&mut phase, Phase::Replaced) => Ok(()),
             }
         })
     }
@@ -106,7 +106,9 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
                     + reported(&snapshot.policy),
             )
         }
-        Phase::Leaving | Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
+        Phase::Leaving | Phase::Draining | Phase::Replaced | Phase::Stopped => {
+            (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned())
+        }
     }
 }
 

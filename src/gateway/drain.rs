@@ -19,6 +19,8 @@ pub(super) enum Phase {
     Leaving,
     /// Finishes what it has begun.
     Draining,
+    /// So does this, and another process serves: whoever looks is to look there.
+    Replaced,
     /// Is to end now.
     Stopped,
 }
@@ -37,6 +39,8 @@ pub(super) enum Asked {
     Reopen,
     /// To read the configuration again.
     Reload,
+    /// To have another process take over.
+    HandOver,
 }
 
 /// The signals that the gateway does something about.
@@ -46,6 +50,7 @@ pub(super) struct Signals {
     interrupt: Signal,
     reopen: Signal,
     reload: Signal,
+    hand_over: Signal,
 }
 
 impl Signals {
@@ -56,6 +61,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             reopen: signal(SignalKind::user_defined1())?,
             reload: signal(SignalKind::hangup())?,
+            hand_over: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -66,6 +72,7 @@ impl Signals {
             _ = self.interrupt.recv() => Asked::End("SIGINT"),
             _ = self.reopen.recv() => Asked::Reopen,
             _ = self.reload.recv() => Asked::Reload,
+            _ = self.hand_over.recv() => Asked::HandOver,
         }
     }
 }

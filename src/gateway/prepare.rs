@@ -148,15 +148,18 @@ pub(super) fn prepare_after(
         required_keys: required_keys(config),
         clock: clock.clone(),
     };
-    let settings = Settings {
+    Ok(Prepared { settings: settings(config), snapshot, echo })
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
         address: config.listen.address,
         workers: config.listen.workers,
         admin: config.admin.as_ref().map(|admin| admin.address),
         drain_delay: config.listen.drain_delay,
         drain_deadline: config.listen.drain_deadline,
         access_log: config.access_log.clone(),
-    };
-    Ok(Prepared { settings, snapshot, echo })
+    }
 }
 
 /// The policy, and the questions of each ownership, if somebody has to be asked for it.

@@ -23,8 +23,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Echo, PrepareError, Prepared, Snapshot, before::Before, descriptors, metrics::Gauges, prepare::prepare_after,
-    watch::Watch,
+    Echo, PrepareError, Prepared, Snapshot, before::Before, descriptors, drain::Phase, metrics::Gauges,
+    prepare::prepare_after, supervisor, watch::Watch,
 };
 use crate::{
     authz::Mode,
@@ -65,6 +65,9 @@ pub enum ReloadError {
     /// It cannot be run.
     #[error("{0}")]
     Prepare(#[from] PrepareError),
+    /// The gateway drains.
+    #[error("the gateway is about to end")]
+    Ending,
     /// Keys that are known, or required, would not be.
     #[error("the keys of these issuers cannot be had: {}", .0.join(", "))]
     Keys(Vec<String>),
@@ -84,6 +87,8 @@ pub(super) struct Reloader {
     /// Wakes the workers, so that none keeps an old snapshot because nobody asks it anything.
     pub(super) swapped: watch::Sender<()>,
     pub(super) workers: usize,
+    /// A gateway that ends takes nothing over.
+    pub(super) phase: watch::Receiver<Phase>,
     /// Replaced, and still used by requests.
     pub(super) retired: Vec<Arc<Snapshot>>,
 }
@@ -111,14 +116,24 @@ impl Reloader {
     }
 
     fn reload(&mut self) -> Result<(), ReloadError> {
+        if *self.phase.borrow() != Phase::Serving {
+            return Err(ReloadError::Ending);
+        }
+        supervisor::reloading();
         let files = Files::default();
         let read = (self.origin.read)(&files);
         self.origin.watch.go_on(&files.list());
         let outcome = read.map_err(ReloadError::Mistakes).and_then(|config| self.take_over(config));
         self.gauges.reloads.note(outcome.is_ok(), self.snapshot.load().clock.now());
         match &outcome {
-            Ok(()) => tracing::info!("the configuration is taken over"),
-            Err(error) => tracing::error!("the configuration is not taken over, the one before stays: {error}"),
+            Ok(()) => {
+                tracing::info!("the configuration is taken over");
+                supervisor::ready("serving");
+            }
+            Err(error) => {
+                tracing::error!("the configuration is not taken over, the one before stays: {error}");
+                supervisor::ready("serving; the last reload failed, the log says why");
+            }
         }
         outcome
     }

@@ -19,10 +19,10 @@ use super::{
     access_log::{AccessLog, Reopener},
     admin, descriptors,
     drain::Phase,
-    listener,
     metrics::{Gauges, WorkerMetrics},
     reload::{Ask, Origin, Reloader},
     snapshot::Snapshot,
+    sockets::{Inherited, Sockets},
     spread, tls,
     worker::Worker,
 };
@@ -124,6 +124,7 @@ impl Running {
             gauges: Arc::clone(&self.gauges),
             swapped: self.swapped.clone(),
             workers: self.workers.len(),
+            phase: self.phase.subscribe(),
             retired: Vec::new(),
         };
         Some((reloader, asks))
@@ -205,13 +206,17 @@ fn join(thread: JoinHandle<io::Result<()>>) -> Result<(), String> {
 /// # Errors
 /// [`RunError::Bind`] for an address that is taken or not ours, [`RunError::Start`] where the system refuses a thread.
 pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Running, RunError> {
-    let count = match settings.workers {
-        0 => thread::available_parallelism().map_or(1, usize::from),
-        count => count,
-    };
-    let bind = |address| move |error| RunError::Bind { address, error };
-    let listeners = listener::bind_shared(settings.address, count).map_err(bind(settings.address))?;
-    let admin = settings.admin.map(|address| listener::bind_alone(address).map_err(bind(address))).transpose()?;
+    start_on(Sockets::open(settings, Inherited::default())?, settings, snapshot)
+}
+
+/// As [`start`], with these sockets.
+pub(super) fn start_on(
+    sockets: Sockets,
+    settings: &Settings,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+) -> Result<Running, RunError> {
+    let Sockets { main: listeners, admin, .. } = sockets;
+    let count = listeners.len();
     let address =
         listeners.first().map_or(Ok(settings.address), |socket| socket.local_addr()).map_err(RunError::Start)?;
     let admin_address = admin.as_ref().map(|socket| socket.local_addr()).transpose().map_err(RunError::Start)?;

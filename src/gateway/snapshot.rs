@@ -40,7 +40,7 @@ pub struct Snapshot {
     pub managed: ManagedHeaders,
     /// The upstreams, by the index that a rule gives.
     pub upstreams: Vec<Arc<UpstreamSettings>>,
-    /// The limits. Those of connections are the ones that the gateway was started with.
+    /// The limits. Those of a connection are the ones that it was made with.
     pub limits: Limits,
     /// How often somebody may come. They go over to the next snapshot ([`RateLimits::new`]).
     pub rate_limits: Arc<RateLimits>,

@@ -26,6 +26,7 @@ mod http_2_upstream;
 mod identity;
 mod issuers;
 mod keys;
+mod life;
 #[cfg(all(feature = "accounts", feature = "sqlite"))]
 mod mail;
 #[cfg(feature = "sqlite")]
@@ -34,7 +35,6 @@ mod path;
 mod permissions;
 mod proxy_protocol;
 mod rate_limits;
-mod reload;
 mod report;
 #[cfg(feature = "sqlite")]
 mod revocation;

@@ -55,6 +55,8 @@ mode = "enforce"
 address = "[::1]:${PORT}"
 trusted_proxies = ["10.0.0.7", "10.0.0.0/8", "fd00::/8"]
 workers = 3
+drain_delay = "5s"
+drain_deadline = "2m"
 [limits]
 connections = 1
 connections_per_address = 9
@@ -88,6 +90,8 @@ access = "public"
 "#,
     );
     assert_eq!((config.listen.address, config.listen.workers), (address("[::1]:9000"), 3));
+    let drain = (config.listen.drain_delay, config.listen.drain_deadline);
+    assert_eq!(drain, (Duration::from_secs(5), Duration::from_secs(120)));
     let proxies: Vec<String> = config.listen.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.7/32", "10.0.0.0/8", "fd00::/8"]);
     let limits = &config.limits;

@@ -167,7 +167,7 @@ impl Gateway {
         self.wait()
     }
 
-    pub(super) fn wait(mut self) -> Ended {
+    pub(crate) fn wait(mut self) -> Ended {
         let child = self.child.take().unwrap();
         let mut ended = Ended::from(child.wait_with_output().unwrap());
         ended.stdout = std::mem::take(&mut self.banner);

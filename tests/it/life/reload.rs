@@ -6,82 +6,24 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::channel,
     },
     thread,
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::{configuration, failed, metric, post, replace, start, status, succeeded, wait_for};
 use crate::{
     cli::support::{Folder, Gateway, shell},
-    support::{Client, Upstream},
+    support::{Client, Upstream, forge::Signer},
 };
-
-/// A gateway with one worker before `upstream`, an open area that is called `area`, and these further lines.
-fn configuration(upstream: &Upstream, area: &str, more: &str) -> String {
-    format!(
-        "preset = \"hungry-machines\"\n{more}\n[listen]\naddress = \"127.0.0.1:0\"\nworkers = 1\n\
-         [admin]\naddress = \"127.0.0.1:0\"\n[upstream.default]\nservers = [\"http://{}\"]\n\
-         [[route]]\nmatch = \"GET /{area}/**\"\naccess = \"public\"\n",
-        upstream.address
-    )
-}
-
-/// Puts a file in place as a whole, as whoever deploys does.
-fn replace(folder: &Folder, name: &str, contents: &str) {
-    let unfinished = folder.write(&format!("{name}.new"), contents);
-    fs::rename(unfinished, folder.path().join(name)).unwrap();
-}
-
-fn status(gateway: &Gateway, path: &str) -> u16 {
-    Client::connect(gateway.address()).get(path).status
-}
-
-fn metric(gateway: &Gateway, name: &str) -> f64 {
-    let metrics = Client::connect(gateway.admin_address()).get("/metrics").text();
-    let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("bearergate_{name} ")));
-    line.unwrap_or_else(|| panic!("{name}: {metrics}")).parse().unwrap()
-}
-
-fn succeeded(gateway: &Gateway) -> f64 {
-    metric(gateway, "config_reloads_total{outcome=\"success\"}")
-}
-
-fn failed(gateway: &Gateway) -> f64 {
-    metric(gateway, "config_reloads_total{outcome=\"failure\"}")
-}
-
-/// Waits until `is_so`, which takes seconds at most.
-fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..300 {
-        if is_so() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    panic!("{what}");
-}
 
 /// Asks the admin listener for a reload: the status, and what it says.
 fn ask(gateway: &Gateway) -> (u16, String) {
     let (status, body) = post(gateway, "/reload", &json!({}));
     (status, body["detail"].as_str().unwrap().to_owned())
-}
-
-fn post(gateway: &Gateway, path: &str, body: &Value) -> (u16, Value) {
-    let body = body.to_string();
-    let length = body.len();
-    let mut admin = Client::connect(gateway.admin_address());
-    admin.send(format!(
-        "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    ));
-    let response = admin.response();
-    (response.status, serde_json::from_str(&response.text()).unwrap())
-}
-
-fn start(folder: &Folder) -> Gateway {
-    Gateway::spawn(folder.command(&[]))
 }
 
 #[test]
@@ -278,4 +220,86 @@ fn no_request_fails_while_the_configuration_is_replaced_and_broken_again_and_aga
     }
     assert_eq!(outcomes, [200, 200, 422, 200, 422].repeat(3));
     assert_eq!(gateway.terminate().code, 0);
+}
+
+#[test]
+fn keys_that_are_known_are_known_still_although_nobody_gives_them_any_more() {
+    let upstream = Upstream::ok();
+    let signer = Signer::p256();
+    let jwks = json!({ "keys": [signer.jwk("a", "ES256")] }).to_string();
+    let is_up = Arc::new(AtomicBool::new(true));
+    let provider = {
+        let is_up = Arc::clone(&is_up);
+        Upstream::start(move |mut line| {
+            while line.request().is_some() && is_up.load(Ordering::SeqCst) {
+                line.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{jwks}", jwks.len()));
+            }
+        })
+    };
+    let text = |area: &str, path: &str| {
+        configuration(&upstream, area, "").replace("preset = \"hungry-machines\"\n", "")
+            + &format!(
+                "[issuer.main]\nalgorithms = [\"ES256\"]\njwks_url = \"http://{}/{path}\"\n[[route]]\nmatch = \"* /mine\"\n",
+                provider.address
+            )
+    };
+    let folder = Folder::with(&text("a", "keys"));
+    let gateway = start(&folder);
+    let token = signer.sign(r#"{"alg":"ES256","kid":"a"}"#, r#"{"sub":"alice","exp":4102444800}"#);
+    let with_token = || {
+        let mut client = Client::connect(gateway.address());
+        client.send(format!("GET /mine HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n")).response().status
+    };
+    wait_for("the keys", || with_token() == 200);
+    is_up.store(false, Ordering::SeqCst);
+    folder.write("gateway.toml", text("b", "keys"));
+    assert_eq!(ask(&gateway).0, 200);
+    assert_eq!((status(&gateway, "/b/x"), with_token()), (200, 200));
+    folder.write("gateway.toml", text("c", "elsewhere"));
+    let (refused, told) = ask(&gateway);
+    assert_eq!((refused, told.as_str()), (422, "the keys of these issuers cannot be had: main"));
+    assert_eq!((status(&gateway, "/b/x"), with_token()), (200, 200));
+    is_up.store(true, Ordering::SeqCst);
+    assert_eq!(ask(&gateway).0, 200);
+    assert_eq!((status(&gateway, "/c/x"), with_token()), (200, 200));
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn what_a_request_that_is_under_way_brings_is_learned() {
+    let (arrived, is_there) = channel();
+    let (go, wait) = channel::<()>();
+    let (arrived, wait) = (std::sync::Mutex::new(arrived), std::sync::Mutex::new(wait));
+    let upstream = Upstream::start(move |mut line| {
+        while let Some((head, _)) = line.request() {
+            if head.starts_with("POST ") {
+                arrived.lock().unwrap().send(()).unwrap();
+                wait.lock().unwrap().recv().unwrap();
+                line.send("HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{\"id\":\"p\"}");
+            } else {
+                line.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            }
+        }
+    });
+    let text = |area: &str| {
+        configuration(&upstream, area, "store = \"sqlite:store.db\"").replace("preset = \"hungry-machines\"\n", "")
+            + "[issuer.main]\nalgorithms = [\"HS256\"]\nsecret = { file = \"secret\" }\n[[route]]\nmatch = \"* /plants\"\n\
+               [[route]]\nmatch = \"* /plants/{id}\"\nowner = \"plant\"\n[ownership.plant]\nvariable = \"id\"\n\
+               cache = \"1h\"\ntable = { learn = { \"POST /plants\" = \"/id\" }, forget = [\"DELETE /plants/{id}\"] }\n"
+    };
+    let folder = Folder::with(&text("a"));
+    folder.write("secret", "the first secret has thirty-two bytes");
+    let gateway = start(&folder);
+    let token = folder.mint(&["--subject", "alice"]);
+    let request = |line: &str| format!("{line} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let mut maker = Client::connect(gateway.address());
+    maker.send(request("POST /plants"));
+    is_there.recv().unwrap();
+    folder.write("gateway.toml", text("b"));
+    assert_eq!(ask(&gateway).0, 200);
+    let mut owner = Client::connect(gateway.address());
+    assert_eq!(owner.send(request("GET /plants/p")).response().status, 403, "and that is remembered");
+    go.send(()).unwrap();
+    assert_eq!(maker.response().status, 201);
+    assert_eq!(owner.send(request("GET /plants/p")).response().status, 200);
 }
