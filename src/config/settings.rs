@@ -71,6 +71,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long a connection may stay without a request, up to a day. Default 75 s.
     pub idle_timeout: Duration,
+    /// How long a WebSocket may stay without a byte, up to a day. Default an hour.
+    pub tunnel_idle_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -84,6 +86,7 @@ impl Default for Limits {
             body_bytes: 64 * MIB,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            tunnel_idle_timeout: Duration::from_secs(60 * 60),
         }
     }
 }
@@ -100,6 +103,7 @@ impl Limits {
         limits.body_bytes = reader.read_or("body_bytes", limits.body_bytes, |node| size(node, 0..=TIB));
         limits.header_timeout = reader.read_or("header_timeout", limits.header_timeout, timeout);
         limits.idle_timeout = reader.read_or("idle_timeout", limits.idle_timeout, timeout);
+        limits.tunnel_idle_timeout = reader.read_or("tunnel_idle_timeout", limits.tunnel_idle_timeout, timeout);
         reader.finish();
         limits
     }

@@ -18,6 +18,7 @@ mod date;
 mod descriptors;
 pub mod drain;
 pub mod echo;
+mod expiry;
 pub mod explain;
 mod grpc;
 mod head;
@@ -37,6 +38,7 @@ pub mod signing_keys;
 pub mod snapshot;
 mod spread;
 mod stack;
+mod upgrade;
 mod waiting;
 mod worker;
 

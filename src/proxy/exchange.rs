@@ -2,8 +2,8 @@
 //!
 //! 1. The request is sent and the answer read at the same time: an upstream may answer before it has read everything, and
 //!    then the rest goes on being sent while the answer is passed on.
-//! 2. Interim answers (1xx, RFC 9110 §15.2) are read over, up to [`MOST_INTERIM`]. An answer with 101 is none: no upgrade
-//!    was asked for.
+//! 2. Interim answers (1xx, RFC 9110 §15.2) are read over, up to [`MOST_INTERIM`]. An answer with 101 is none: either a
+//!    [`Handshake`] was sent, and it answers that, or no upgrade was asked for.
 //! 3. The connection is good for another request if both sides mean it to be (RFC 9112 §9.3), the request was sent to its
 //!    end, and the answer's length was beyond doubt.
 
@@ -21,6 +21,7 @@ use super::{
     forward::Outcome,
     hop_by_hop,
     pool::{Connection, Lease},
+    upgrade::Handshake,
     upload::{Upload, UploadError},
     upstream::{Counter, Upstream},
 };
@@ -63,7 +64,7 @@ pub(super) async fn exchange(
         Poll::Ready(Err(Failure::Late))
     });
     match received.await {
-        Ok(response) => exchange.answer(response, lease, &head.method, upload, upstream).map(Outcome::Answer),
+        Ok(response) => exchange.answer(response, lease, head, upload, upstream).map(Outcome::Answer),
         Err(Failure::Unsent(cause)) if upload.rewind() => Ok(Outcome::Unsent { cause, stale: lease.reused }),
         Err(Failure::Unsent(cause)) => Err(Rejection::UpstreamUnreachable(cause)),
         Err(Failure::Upload(error)) => Err(error.into()),
@@ -151,15 +152,21 @@ impl Exchange {
         self,
         response: Response<()>,
         mut lease: Lease,
-        method: &Method,
+        head: &Parts,
         upload: &mut Upload,
         upstream: &Rc<Upstream>,
     ) -> Result<Response<Body>, Rejection> {
-        let (mut parts, ()) = response.into_parts();
+        let ((mut parts, ()), method) = (response.into_parts(), &head.method);
         let invalid = |cause: String| {
             upstream.count(Counter::Reset);
             Rejection::UpstreamUnreachable(cause)
         };
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS
+            && !self.sending
+            && let Some(handshake) = head.extensions.get::<Handshake>()
+        {
+            return handshake.accept(parts, lease).map_err(|cause| invalid(cause.to_owned()));
+        }
         if parts.status.is_informational() {
             return Err(invalid(format!("it answered with {}", parts.status.as_u16())));
         }

@@ -6,6 +6,7 @@
 //! 3. A connection of the worker's own is taken, or made: one of HTTP/1.1 (`exchange`), or a stream of one of HTTP/2
 //!    (`stream`).
 //! 4. Bodies stream both ways; nothing is buffered beyond what is on its way.
+//! 5. Where a route allows it, a connection goes on with WebSocket ([`upgrade`]).
 //!
 //! A request gets here with a [`Permit`](crate::authz::Permit) or not at all ([`forward()`]).
 
@@ -19,6 +20,7 @@ pub mod incoming;
 mod pool;
 mod rewrite;
 mod stream;
+pub mod upgrade;
 pub mod upload;
 pub mod upstream;
 

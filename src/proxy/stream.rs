@@ -63,7 +63,7 @@ pub(super) async fn exchange(
     upload: &mut Upload,
     upstream: &Rc<Upstream>,
 ) -> Result<Outcome, Rejection> {
-    let method = request.method().clone();
+    let asked = Asked { method: request.method().clone(), by_grpc: head::is_grpc(request.headers()) };
     let limit = upstream.settings().response_timeout;
     upload.keep();
     let is_whole = http_body::Body::is_end_stream(upload);
@@ -80,7 +80,7 @@ pub(super) async fn exchange(
         Poll::Ready(Err(Failure::Late))
     });
     match received.await {
-        Ok(response) => exchange.answer(response, place, &method, upload, upstream).map(Outcome::Answer),
+        Ok(response) => exchange.answer(response, place, &asked, upload, upstream).map(Outcome::Answer),
         Err(Failure::Unprocessed { cause, gone }) if upload.rewind() => {
             Ok(Outcome::Unsent { cause, stale: gone && place.leave() })
         }
@@ -94,6 +94,12 @@ pub(super) async fn exchange(
             Err(Rejection::UpstreamTimeout(format!("no answer within {limit:?}")))
         }
     }
+}
+
+/// What an answer has to know of its request.
+struct Asked {
+    method: Method,
+    by_grpc: bool,
 }
 
 struct Exchange {
@@ -120,7 +126,7 @@ impl Exchange {
         self,
         response: Response<RecvStream>,
         mut place: Place,
-        method: &Method,
+        asked: &Asked,
         upload: &mut Upload,
         upstream: &Rc<Upstream>,
     ) -> Result<Response<Body>, Rejection> {
@@ -132,11 +138,14 @@ impl Exchange {
         place.has_served();
         upload.forget();
         hop_by_hop::strip_response(&mut parts.headers);
-        let remaining = head::length(method, &mut parts);
+        let remaining = head::length(&asked.method, &mut parts);
         // The server's side writes the version that the client speaks.
         parts.version = Version::HTTP_11;
         if receiving.is_end_stream() {
             return Ok(Response::from_parts(parts, Body::Empty));
+        }
+        if asked.by_grpc {
+            upload.take_your_time();
         }
         let rest = self.sending.map(|sending| Box::new(Rest { sending, upload: std::mem::take(upload) }));
         let body = StreamBody::new(receiving, rest, place, remaining, Rc::clone(upstream));

@@ -40,7 +40,9 @@ mod sqlite;
 #[cfg(feature = "sqlite")]
 #[path = "../store/mod.rs"]
 mod store;
+mod streams;
 #[cfg(feature = "supabase")]
 mod supabase;
 mod token;
 mod upstreams;
+mod websocket;

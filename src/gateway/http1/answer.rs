@@ -46,6 +46,13 @@ pub(super) fn head(
     (length, goes_on)
 }
 
+/// Writes the head of an answer with 101, behind which both sides talk WebSocket.
+pub(super) fn switching(out: &mut Vec<u8>, headers: &HeaderMap) {
+    encode::status(out, StatusCode::SWITCHING_PROTOCOLS);
+    fields(out, headers, Said::Nothing);
+    out.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
+}
+
 /// What an answer says of its length.
 #[derive(Clone, Copy)]
 enum Said {

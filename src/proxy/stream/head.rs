@@ -59,6 +59,14 @@ fn make_length_single(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether a request is a call of gRPC, whatever encodes its messages.
+pub(in crate::proxy) fn is_grpc(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(http::header::CONTENT_TYPE).map(http::HeaderValue::as_bytes) else { return false };
+    let Some((kind, rest)) = kind.split_at_checked(b"application/grpc".len()) else { return false };
+    // Not `application/grpc-web`, whose client cannot stream.
+    kind.eq_ignore_ascii_case(b"application/grpc") && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
