@@ -140,6 +140,14 @@ pub enum Rejection {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The upstream has as many requests as it may.
+    #[error("the upstream {upstream:?} has as many requests in flight as it may")]
+    UpstreamOverloaded {
+        /// Its name in the configuration.
+        upstream: Arc<str>,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// Nobody can tell now whose the resource is.
     #[error("it cannot be told who owns a {ownership:?}: {cause}")]
     OwnerUnknown {
@@ -210,7 +218,7 @@ impl Rejection {
             Self::TooLarge(_) => Reason::TooLarge,
             Self::RateLimited { .. } => Reason::RateLimited,
             Self::KeysUnavailable { .. } => Reason::KeysUnavailable,
-            Self::Overloaded { .. } | Self::OwnerUnknown { .. } => Reason::Overloaded,
+            Self::Overloaded { .. } | Self::UpstreamOverloaded { .. } | Self::OwnerUnknown { .. } => Reason::Overloaded,
             Self::UpstreamUnreachable(_) => Reason::UpstreamUnreachable,
             Self::UpstreamTimeout(_) => Reason::UpstreamTimeout,
         }
@@ -222,6 +230,7 @@ impl Rejection {
         match self {
             Self::RateLimited { retry_after }
             | Self::KeysUnavailable { retry_after, .. }
+            | Self::UpstreamOverloaded { retry_after, .. }
             | Self::Overloaded { retry_after } => Some(*retry_after),
             Self::OwnerUnknown { .. } => Some(OWNER_UNKNOWN_RETRY),
             Self::NotAuthenticated

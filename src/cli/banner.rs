@@ -151,9 +151,8 @@ fn described(upstream: &Upstream) -> String {
         .servers
         .iter()
         .map(|server| match server {
-            Server::Http { authority } => format!("http://{authority}"),
-            Server::H2c { authority } => format!("h2c://{authority}"),
-            Server::Echo => "builtin:echo (answers with what it received)".to_owned(),
+            Server::Echo => format!("{server} (answers with what it received)"),
+            server => server.to_string(),
         })
         .collect();
     format!("{}: {}", upstream.name, servers.join(", "))

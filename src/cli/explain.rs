@@ -23,7 +23,7 @@ use super::{
 use crate::{
     authn::Vocabulary,
     clock::Clock,
-    config::{Config, KeySource, Server},
+    config::{Config, KeySource},
     contract::Contract,
     gateway::{
         PrepareError,
@@ -117,13 +117,10 @@ fn explain(question: &Question, configuration: &Configuration) -> Result<Value, 
 }
 
 fn upstreams(config: &Config) -> Vec<(String, Vec<String>)> {
-    let server = |server: &Server| match server {
-        Server::Http { authority } => format!("http://{authority}"),
-        Server::H2c { authority } => format!("h2c://{authority}"),
-        Server::Echo => "builtin:echo".to_owned(),
-    };
     let upstreams = config.upstreams.iter();
-    upstreams.map(|upstream| (upstream.name.clone(), upstream.servers.iter().map(server).collect())).collect()
+    upstreams
+        .map(|upstream| (upstream.name.clone(), upstream.servers.iter().map(ToString::to_string).collect()))
+        .collect()
 }
 
 /// For people. It may come from another machine, so nothing in it acts on the terminal.

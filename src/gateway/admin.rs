@@ -87,7 +87,13 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
         Phase::Serving => {
             let snapshot = admin.snapshot.load();
             let (status, told) = ready_with_keys(&snapshot);
-            (status, told + &about_the_store(&snapshot) + &about_mail(&snapshot) + reported(&snapshot.policy))
+            (
+                status,
+                told + &about_upstreams(&snapshot)
+                    + &about_the_store(&snapshot)
+                    + &about_mail(&snapshot)
+                    + reported(&snapshot.policy),
+            )
         }
         Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
     }
@@ -117,6 +123,16 @@ fn ready_with_keys(snapshot: &Snapshot) -> (StatusCode, String) {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\nkeys missing: {names}\n"));
     }
     (StatusCode::OK, format!("ready\nkeys missing: {names}\n"))
+}
+
+/// A gateway whose upstreams are down is ready, and says so: it answers what it can, and to take it out of service for that
+/// would only make its refusals those of somebody else.
+fn about_upstreams(snapshot: &Snapshot) -> String {
+    let down = snapshot.upstreams.iter().filter(|upstream| !upstream.is_up()).map(|upstream| upstream.name.as_str());
+    match down.collect::<Vec<_>>().join(", ") {
+        names if names.is_empty() => String::new(),
+        names => format!("upstreams without a healthy server: {names}\n"),
+    }
 }
 
 /// While the store fails, tokens are verified with what is known: the gateway is ready, and says what is wrong.

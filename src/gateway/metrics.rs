@@ -4,6 +4,7 @@
 //! they are asked for. No label takes a value from a request.
 
 mod scrape;
+mod upstreams;
 
 use std::{
     sync::{

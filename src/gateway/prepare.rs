@@ -284,19 +284,26 @@ fn upstreams(configured: &[Upstream]) -> io::Result<(Vec<Arc<UpstreamSettings>>,
     let asks = |upstream: &Upstream| upstream.servers.contains(&Server::Echo);
     let echo = if configured.iter().any(asks) { Some(Echo::start()?) } else { None };
     let embedded = echo.as_ref().map(Echo::authority).transpose().map_err(io::Error::other)?;
-    let known = |server: &Server| match server {
-        Server::Http { authority } => Some(upstream::Server::http1(authority.clone())),
-        Server::H2c { authority } => Some(upstream::Server::http2(authority.clone())),
-        Server::Echo => embedded.clone().map(upstream::Server::http1),
-    };
+    let known = |server: &Server| server.known().or_else(|| embedded.clone().map(upstream::Server::http1));
     let settings = configured.iter().map(|upstream| {
         let servers = upstream.servers.iter().filter_map(known).collect();
         Arc::new(UpstreamSettings {
             connect_timeout: upstream.connect_timeout,
             response_timeout: upstream.response_timeout,
             retries: u32::from(upstream.retries),
+            retry_budget: upstream.retry_budget,
+            balance: upstream.balance,
+            sticky: upstream.sticky.clone(),
+            ejection: upstream.ejection.clone(),
+            slow_start: upstream.slow_start,
+            health_check: upstream.health_check.clone(),
+            resolve: upstream.resolve,
+            max_requests: upstream.max_requests,
+            tls: upstream.tls.clone(),
             ..UpstreamSettings::new(upstream.name.clone(), servers)
         })
     });
-    Ok((settings.collect(), echo))
+    let settings: Vec<_> = settings.collect();
+    upstream::watch(&settings)?;
+    Ok((settings, echo))
 }

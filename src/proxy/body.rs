@@ -3,20 +3,13 @@
 use std::{
     fmt, io,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{
-    pool::Lease,
-    stream::StreamBody,
-    upgrade::Upgraded,
-    upload::Upload,
-    upstream::{Counter, Upstream},
-};
+use super::{pool::Lease, stream::StreamBody, upgrade::Upgraded, upload::Upload, upstream::Counter};
 use crate::http1::{Decoder, SendError, Writer, fill::poll_fill};
 
 /// A body that broke off, or was cut off: the connection to the client is broken off too, so that it never looks complete.
@@ -64,7 +57,6 @@ pub struct UpstreamBody {
     rest: Option<Box<Rest>>,
     /// Why the rest of the request can't be sent.
     broken: Option<io::Error>,
-    upstream: Rc<Upstream>,
 }
 
 /// The rest of a request whose answer has begun.
@@ -76,13 +68,8 @@ pub(super) struct Rest {
 
 impl Body {
     /// The body that `decoder` reads from the leased connection, which `lasts` or does not.
-    pub(super) fn from_upstream(
-        decoder: Decoder,
-        (lease, lasts): (Lease, bool),
-        rest: Option<Box<Rest>>,
-        upstream: Rc<Upstream>,
-    ) -> Self {
-        let mut body = UpstreamBody { decoder, lease: Some(lease), lasts, rest, broken: None, upstream };
+    pub(super) fn from_upstream(decoder: Decoder, (lease, lasts): (Lease, bool), rest: Option<Box<Rest>>) -> Self {
+        let mut body = UpstreamBody { decoder, lease: Some(lease), lasts, rest, broken: None };
         if !body.decoder.is_done() {
             return Self::Upstream(body);
         }
@@ -127,8 +114,9 @@ impl UpstreamBody {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = self.poll_piece(context);
         if let Poll::Ready(Some(Err(_))) = polled {
-            self.lease = None;
-            self.upstream.count(Counter::Truncated);
+            if let Some(lease) = self.lease.take() {
+                lease.busy.count(Counter::Truncated);
+            }
         }
         polled.map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(BodyError)))
     }

@@ -43,6 +43,15 @@ impl Peer {
         self.address
     }
 
+    /// Who sent the request as far as one hop can tell: what a trusted proxy has seen, or the peer itself.
+    pub(super) fn last_address(&self, headers: &HeaderMap) -> IpAddr {
+        let told = || {
+            let value = headers.get_all(FOR).iter().next_back()?.to_str().ok()?;
+            value.rsplit(',').next()?.trim().parse::<IpAddr>().ok()
+        };
+        if self.trusted { told().unwrap_or(self.address).to_canonical() } else { self.address }
+    }
+
     /// Whether its word about earlier hops counts.
     #[must_use]
     pub const fn is_trusted(&self) -> bool {

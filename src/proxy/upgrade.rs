@@ -14,7 +14,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, Version,
+    HeaderMap, HeaderValue, Method, Request, Version,
     header::{
         CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
     },
@@ -22,7 +22,7 @@ use http::{
 };
 use http_body::Body as _;
 
-use super::{Body, Incoming, hop_by_hop, pool::Lease};
+use super::{Incoming, hop_by_hop, pool::Lease};
 use crate::http1::{Socket, websocket};
 
 /// The subprotocol that says that the next one in the list is a token.
@@ -67,8 +67,8 @@ impl Handshake {
         Ok(Self { accept: websocket::accept(key), offered, marked })
     }
 
-    /// The connection of an answer with 101.
-    pub(super) fn accept(&self, mut parts: Parts, lease: Lease) -> Result<Response<Body>, &'static str> {
+    /// Checks an answer with 101, and makes its fields those that the client gets.
+    pub(super) fn accept(&self, parts: &mut Parts) -> Result<(), &'static str> {
         let headers = &mut parts.headers;
         if parts.version != Version::HTTP_11 || !websocket::is_agreed(headers) {
             return Err("it switched to something else than WebSocket");
@@ -85,7 +85,7 @@ impl Handshake {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(MARKER));
         }
         hop_by_hop::strip_response(headers);
-        Ok(Response::from_parts(parts, Body::Upgraded(Box::new(Upgraded { lease }))))
+        Ok(())
     }
 }
 
@@ -124,6 +124,10 @@ pub struct Upgraded {
 }
 
 impl Upgraded {
+    pub(super) const fn new(lease: Lease) -> Self {
+        Self { lease }
+    }
+
     /// The connection.
     pub fn socket(&mut self) -> &mut Socket {
         &mut self.lease.connection.socket

@@ -8,7 +8,11 @@ use std::{
 
 use bearergate::config::Limits;
 
-use crate::support::{Gateway, Setup, Upstream, client::PATIENCE};
+use crate::support::{
+    Gateway, Setup, Upstream,
+    client::PATIENCE,
+    http_2_upstream::{DATA, RST_STREAM, raw},
+};
 
 const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -97,4 +101,34 @@ fn whoever_goes_away_closes_the_stream_at_once() {
     drop(client);
     left.recv_timeout(PATIENCE).unwrap();
     assert!(dropped.elapsed() < Duration::from_secs(2), "{:?}", dropped.elapsed());
+}
+
+#[test]
+fn a_call_of_grpc_may_be_silent_once_it_is_answered_and_other_requests_may_not() {
+    let (tell, told) = channel();
+    let upstream = raw(move |mut upstream| {
+        while let Some(frame) = upstream.next() {
+            match frame.kind {
+                DATA | RST_STREAM => tell.send((frame.kind, frame.payload)).unwrap(),
+                _ => upstream.begin(frame.stream),
+            }
+        }
+    });
+    let limits = Limits { idle_timeout: Duration::from_millis(300), ..Limits::default() };
+    let gateway = Setup::http_2(&[upstream.address]).limits(limits).start();
+    for (kind, goes_on) in [("application/grpc+proto", true), ("application/grpc", true), ("application/json", false)] {
+        let mut client = gateway.connect();
+        client.send(format!(
+            "POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        ));
+        client.head();
+        thread::sleep(Duration::from_millis(1000));
+        client.try_send("5\r\nagain\r\n");
+        let (frame, payload) = told.recv_timeout(PATIENCE).unwrap();
+        assert_eq!((frame == DATA, payload == b"again"), (goes_on, goes_on), "{kind}");
+        drop(client);
+        if goes_on {
+            assert_eq!(told.recv_timeout(PATIENCE).unwrap().0, RST_STREAM, "{kind}: its client has gone");
+        }
+    }
 }

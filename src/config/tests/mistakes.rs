@@ -48,7 +48,7 @@ header_timeout = "0s"
 [cache]
 entries = "many"
 [upstream.default]
-servers = ["https://a.example", "http://a/b", "builtin:eco"]
+servers = ["ftp://a.example", "http://a/b", "builtin:eco"]
 retries = 6
 [issuer.main]
 secret = { env = "MISSING" }
@@ -73,12 +73,12 @@ admin = 7
             ("unknown key `idle_timout` in `limits`", "gateway.toml:10:1"),
             ("`limits.header_timeout` must be more than 0", "gateway.toml:11:18"),
             ("`cache.entries` must be a whole number, not a string", "gateway.toml:13:11"),
-            ("`upstream.default.servers` with `https://` is not yet supported", "gateway.toml:15:12"),
+            ("`upstream.default.servers` must be an `http://` URL, not \"ftp://a.example\"", "gateway.toml:15:12"),
             (
                 "`upstream.default.servers` must not have a path: a request's own path is sent on as it is",
-                "gateway.toml:15:33",
+                "gateway.toml:15:31",
             ),
-            ("`upstream.default.servers` has no \"builtin:eco\"", "gateway.toml:15:47"),
+            ("`upstream.default.servers` has no \"builtin:eco\"", "gateway.toml:15:45"),
             ("`upstream.default.retries` must be between 0 and 5, not 6", "gateway.toml:16:11"),
             ("the environment variable `MISSING` is not set", "gateway.toml:18:18"),
             ("`issuer.main.leeway` must be at most \"10m\"", "gateway.toml:19:10"),
@@ -105,7 +105,6 @@ backend = "embedded"
 tls = { cert = "tls.crt", key = "tls.key" }
 [upstream.default]
 servers = ["builtin:echo"]
-health_check = { path = "/health" }
 [issuer.a]
 issuer = "a"
 jwks_url = "https://a.example/jwks"
@@ -120,7 +119,6 @@ table = { learn = {} }
             ("`accounts` has no endpoint", "gateway.toml:5:2"),
             ("`accounts` needs an issuer that signs", "gateway.toml:5:2"),
             ("`listen.tls` is not yet supported", "gateway.toml:8:1"),
-            ("`upstream.default.health_check` is not yet supported", "gateway.toml:11:1"),
         ],
     );
 }

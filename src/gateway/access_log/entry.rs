@@ -156,7 +156,7 @@ impl Entry {
         if let Some(upstream) = upstream {
             self.set(Text::Upstream, &upstream.name);
             if let [server] = upstream.servers.as_slice() {
-                self.set(Text::Server, server.authority.as_str());
+                self.set(Text::Server, &server.place());
             }
         }
     }

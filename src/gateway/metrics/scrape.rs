@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::{BUCKETS, Gauges, WorkerMetrics};
+use super::{BUCKETS, Gauges, WorkerMetrics, upstreams};
 use crate::{
     authn::{CacheStats, KeySource},
     clock::Timestamp,
@@ -16,7 +16,7 @@ use crate::{
         ownership::{Ownerships, tally},
         report::Report,
     },
-    proxy::upstream::{Counter, UpstreamSettings},
+    proxy::upstream::UpstreamSettings,
     rejection::Reason,
     store::Status,
 };
@@ -59,7 +59,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_workers(out)?;
         self.write_would_refuse(out)?;
         self.write_durations(out)?;
-        self.write_upstreams(out)?;
+        upstreams::write(&self.upstreams, out)?;
         self.write_keys(out)?;
         self.write_introspections(out)?;
         self.write_store(out)?;
@@ -172,18 +172,6 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         writeln!(out, "bearergate_{name}_sum {}", seconds(total))?;
         writeln!(out, "bearergate_{name}_count {seen}")
     }
-
-    fn write_upstreams(&self, out: &mut String) -> std::fmt::Result {
-        family(out, "upstream_errors_total", "counter", "What went wrong with an upstream.")?;
-        for upstream in &self.upstreams {
-            let name = escaped(&upstream.name);
-            for kind in Counter::ALL {
-                let (kind, count) = (kind.as_str(), upstream.counters.get(kind));
-                writeln!(out, "bearergate_upstream_errors_total{{upstream=\"{name}\",kind=\"{kind}\"}} {count}")?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl<W> Scrape<'_, W> {
@@ -262,11 +250,11 @@ impl<W> Scrape<'_, W> {
 }
 
 /// A label's value.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-fn family(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
+pub(super) fn family(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
     writeln!(out, "# HELP bearergate_{name} {help}\n# TYPE bearergate_{name} {kind}")
 }
 

@@ -24,7 +24,7 @@ use bearergate::{
     jwt::{Algorithm, ClaimPath, Expectations, KeySet, SigningKey, sign},
     proxy::{
         AuthorizationHeader, ManagedHeaders,
-        upstream::{Server, UpstreamSettings},
+        upstream::{Server, UpstreamSettings, watch},
     },
 };
 use http::HeaderName;
@@ -63,6 +63,12 @@ pub(crate) fn routes(routes: &[(&str, Access)]) -> Vec<RouteSpec> {
         ..RouteSpec::default()
     };
     routes.iter().map(spec).collect()
+}
+
+fn watched(upstream: UpstreamSettings) -> Arc<UpstreamSettings> {
+    let upstream = Arc::new(upstream);
+    watch(&[Arc::clone(&upstream)]).unwrap();
+    upstream
 }
 
 /// What a test's gateway is made of.
@@ -138,7 +144,7 @@ impl Setup {
                 IDENTITY.map(|(name, _)| HeaderName::from_static(name)).to_vec(),
                 AuthorizationHeader::Keep,
             ),
-            upstreams: vec![Arc::new(self.upstream)],
+            upstreams: vec![watched(self.upstream)],
             limits: self.limits,
             trusted_proxies: self.trusted_proxies,
             required_keys: Vec::new(),
