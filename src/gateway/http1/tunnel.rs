@@ -69,7 +69,10 @@ impl Cause {
 impl Http1 {
     /// Answers with 101, and lets both ends talk.
     pub(super) async fn switch(mut self, response: Response<Answer>, draining: watch::Receiver<bool>) -> End {
-        let (parts, mut answer) = response.into_parts();
+        let (head, mut answer) = {
+            let (parts, answer) = response.into_parts();
+            (answer::switching(&parts.headers), answer)
+        };
         let Some((mut upstream, validity)) = answer.take_upgraded() else { return End::Closed };
         // What came before it was allowed is not forwarded: a request may be hidden in it.
         let hung_up = poll_fn(|context| Poll::Ready(self.line.poll_hung_up(context).is_ready())).await;
@@ -87,9 +90,7 @@ impl Http1 {
             return End::Closed;
         }
         let Some((client, _)) = self.line.into_parts() else { return End::Closed };
-        let mut head = Vec::with_capacity(512);
-        answer::switching(&mut head, &parts.headers);
-        let mut tunnel = Tunnel::new(&head, &upstream.take_read(), self.limits);
+        let mut tunnel = Tunnel::new(head, &upstream.take_read(), self.limits);
         let open = Open::new(self.connection.gauges());
         let ended = tunnel.run(client, upstream.socket(), validity, draining).await;
         open.ended(ended);
@@ -137,9 +138,10 @@ struct Tunnel {
 }
 
 impl Tunnel {
-    fn new(head: &[u8], read: &Bytes, limits: Limits) -> Self {
+    /// What begins with this head, and behind it what was `read` from the upstream.
+    fn new(head: BytesMut, read: &Bytes, limits: Limits) -> Self {
         let mut down = Half::new(false);
-        down.buffer.extend_from_slice(head);
+        down.buffer = head;
         down.buffer.extend_from_slice(read);
         down.took(read.len());
         Self { down, up: Half::new(true), limits, timer: Deadline::default(), end: None }

@@ -3,6 +3,7 @@
 use tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 
 use super::*;
+use crate::support::http_2::{Answer, RawHttp2};
 
 fn closed(socket: &mut WebSocket<TcpStream>) -> (u16, String) {
     loop {
@@ -159,8 +160,8 @@ fn whoever_goes_away_takes_the_other_end_along() {
     wait_until("it is open no more", || metric(&gateway, "upgrades_active") == 0);
 }
 
-#[test]
-fn an_answer_is_cut_off_at_the_end_of_its_token() {
+/// An upstream of events without end, which tells when nobody takes them any more.
+fn events() -> (Upstream, std::sync::mpsc::Receiver<()>) {
     let (gone, left) = channel();
     let upstream = Upstream::start(move |mut line| {
         line.request();
@@ -170,6 +171,12 @@ fn an_answer_is_cut_off_at_the_end_of_its_token() {
         }
         gone.send(()).unwrap();
     });
+    (upstream, left)
+}
+
+#[test]
+fn an_answer_is_cut_off_at_the_end_of_its_token() {
+    let (upstream, left) = events();
     let (gateway, clock) = gateway_with("", &upstream);
     let mut client = gateway.connect();
     client.send(format!("GET /events HTTP/1.1\r\nHost: api\r\n{}\r\n", authorization())).head();
@@ -180,4 +187,16 @@ fn an_answer_is_cut_off_at_the_end_of_its_token() {
     }
     left.recv_timeout(PATIENCE).unwrap();
     wait_until("it is counted", || metric(&gateway, "streams_ended_with_token_total") == 1);
+}
+
+#[test]
+fn a_stream_of_http_2_is_reset_at_the_end_of_its_token() {
+    let (upstream, left) = events();
+    let (gateway, clock) = gateway_with("", &upstream);
+    let mut client = RawHttp2::connect(gateway.running.address(), 1 << 20);
+    client.send(b"GET", b"/events", &[("authorization", &format!("Bearer {}", token("alice")))]);
+    assert_eq!(client.answer(), Answer::Success);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(client.resets(1), 1);
+    left.recv_timeout(PATIENCE).unwrap();
 }
