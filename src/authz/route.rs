@@ -47,6 +47,7 @@ pub struct Rule {
     mode: Mode,
     websocket: Option<WebSocketToken>,
     close_at_exp: bool,
+    limits: Box<[usize]>,
 }
 
 impl Rule {
@@ -112,6 +113,12 @@ impl Rule {
         self.close_at_exp
     }
 
+    /// The rate limits that its requests count against, by their indices; empty: none.
+    #[must_use]
+    pub const fn limits(&self) -> &[usize] {
+        &self.limits
+    }
+
     /// Stands for the rule of a request that none covers, in report mode.
     pub(super) fn of_nothing(upstream: usize) -> Self {
         Self {
@@ -127,6 +134,7 @@ impl Rule {
             mode: Mode::Report,
             websocket: None,
             close_at_exp: false,
+            limits: Box::default(),
         }
     }
 
@@ -274,6 +282,7 @@ impl Routes {
             mode: spec.mode,
             websocket: spec.websocket,
             close_at_exp: spec.close_at_exp,
+            limits: spec.limits.clone().into(),
         });
         let target = Target(Arc::clone(&rule));
         self.root.insert(pattern, &target)?;

@@ -52,7 +52,11 @@ fn only_the_head_has_to_come_in_time() {
             line.send(part);
         }
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(200),
+        body_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
     let mut setup = Setup::new(&[upstream.address]).limits(limits);
     setup.upstream.response_timeout = Duration::from_millis(400);
     let gateway = setup.start();
@@ -114,7 +118,7 @@ fn a_call_of_grpc_may_be_silent_once_it_is_answered_and_other_requests_may_not()
             }
         }
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits { body_timeout: Duration::from_millis(300), ..Limits::default() };
     let gateway = Setup::http_2(&[upstream.address]).limits(limits).start();
     for (kind, goes_on) in [("application/grpc+proto", true), ("application/grpc", true), ("application/json", false)] {
         let mut client = gateway.connect();

@@ -95,6 +95,8 @@ pub struct RouteSpec {
     pub websocket: Option<WebSocketToken>,
     /// Whether what is answered ends with the token at the latest: streams, and WebSockets.
     pub close_at_exp: bool,
+    /// The rate limits that its requests count against, by their indices; empty: none. Whoever serves the requests counts.
+    pub limits: Vec<usize>,
 }
 
 impl RouteSpec {

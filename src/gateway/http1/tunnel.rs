@@ -2,7 +2,7 @@
 //!
 //! 1. One end is done: that is passed on, and the other end has [`CLOSING`] to be done too. If a connection breaks off, so does
 //!    the other.
-//! 2. No byte for `tunnel_idle_timeout` either way; or an end takes no byte of what is ready for it for `idle_timeout`.
+//! 2. No byte for `tunnel_idle_timeout` either way; or an end takes no byte of what is ready for it for `body_timeout`.
 //! 3. The gateway drains.
 //! 4. The token does not count any more, where the route says `close_at_exp`.
 //!
@@ -201,7 +201,7 @@ impl Tunnel {
     fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<Option<Cause>> {
         let stalled = [&self.down, &self.up].into_iter().filter(|half| !half.buffer.is_empty());
         if let Some(since) = stalled.map(|half| half.moved).min() {
-            return self.timer.poll(since + self.limits.idle_timeout, context).map(|()| None);
+            return self.timer.poll(since + self.limits.body_timeout, context).map(|()| None);
         }
         let idle = self.down.moved.max(self.up.moved) + self.limits.tunnel_idle_timeout;
         self.timer.poll(idle, context).map(|()| Some(Cause::Idle))

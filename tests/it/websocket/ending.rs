@@ -121,7 +121,7 @@ fn a_gateway_that_drains_says_that_it_goes_away() {
 #[test]
 fn one_on_which_nothing_happens_is_closed_after_its_own_limit() {
     let (upstream, told) = telling();
-    let limits = "[limits]\nidle_timeout = '100ms'\ntunnel_idle_timeout = '1s'\n";
+    let limits = "[limits]\nidle_timeout = '100ms'\nbody_timeout = '100ms'\ntunnel_idle_timeout = '1s'\n";
     let (gateway, _) = gateway_with(limits, &upstream);
     let mut socket = open(&gateway, "/ws");
     for _ in 0..4 {
