@@ -192,7 +192,7 @@ impl Acceptor {
             return;
         }
         let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
-        let limit = if peer.is_trusted() { 0 } else { self.limits.connections_per_address };
+        let limit = if peer.is_trusted() { 0 } else { limits.connections_per_address };
         let Some(seat) = Seat::take(&self.gauges, peer.address(), limit) else {
             self.gauges.connections_refused_by_address.fetch_add(1, Ordering::Relaxed);
             return;
