@@ -185,6 +185,9 @@ pub enum BadRequest {
     /// The request target names another host, or is of a form that is not served (RFC 9112 §3.2).
     #[error("the request target is not acceptable: {0}")]
     Target(&'static str),
+    /// It asks for WebSocket in a way that is not served (RFC 6455 §4.2.1).
+    #[error("the upgrade is not acceptable: {0}")]
+    Upgrade(&'static str),
     /// The body broke off, or was not what its framing said.
     #[error("the request body could not be read: {0}")]
     Body(String),

@@ -147,6 +147,16 @@ impl Authenticator {
         self.verify(token.text()?, self.clock.now(), after, passed)
     }
 
+    /// Whether a token that was accepted before still is, but for a change of its issuer's keys: for what lasts longer than
+    /// a request.
+    ///
+    /// # Errors
+    /// [`AuthnError::TokenExpired`], and [`AuthnError::InvalidToken`] if it was revoked.
+    pub fn still_accepts(&self, principal: &Principal) -> Result<(), AuthnError> {
+        let ended = self.clock.now() >= principal.ends_at();
+        if ended { Err(AuthnError::TokenExpired) } else { self.unless_revoked(principal.clone()).map(drop) }
+    }
+
     /// The name in the configuration of the issuer whose the presented token is, or only says that it is. For the log.
     #[must_use]
     pub fn issuer_named_by(&self, headers: &HeaderMap) -> Option<Arc<str>> {

@@ -156,7 +156,7 @@ impl Principal {
     }
 
     /// From when on the token is not accepted: its `exp` and the issuer's leeway.
-    pub(super) fn ends_at(&self) -> Timestamp {
+    pub(crate) fn ends_at(&self) -> Timestamp {
         self.0.standing.expires
     }
 

@@ -11,11 +11,11 @@ use super::{
     node::{Entry, Node, Value},
     rate_limit::{RateLimit, RouteLimits},
     reader::{At, Reader},
-    values::{Mistake, known, one_of, owned, parsed},
+    values::{Mistake, boolean, known, one_of, owned, parsed},
 };
 use crate::{
     authn::Vocabulary,
-    authz::{Access, Mode, Ownership, PathExceptions, Pattern, RouteError, RouteSpec, Routes},
+    authz::{Access, Mode, Ownership, PathExceptions, Pattern, RouteError, RouteSpec, Routes, WebSocketToken},
 };
 
 /// The upstream of a route that names none.
@@ -102,12 +102,14 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
     let issuers = values(reader.some("issuers", |node| known(node, "issuer", names.issuers)).unwrap_or_default());
     let allow = reader.any("allow", parsed::<PathExceptions>).into_iter();
     let names_upstream = reader.entry("upstream").is_some();
+    let websocket = websocket(&mut reader);
+    let close_at_exp = reader.read_or("close_at_exp", false, boolean);
     let own_mode = reader.read("mode", mode);
     if let Some(own) = own_mode.as_ref().filter(|own| own.value == Mode::Report && names.mode == Mode::Enforce) {
         let message = "report mode: what this route would refuse is let through, and only recorded";
         reader.context.report(Diagnostic::warning(message).at(own.place));
     }
-    for key in ["permissions", "any_permission", "owner", "issuers", "mode"] {
+    for key in ["permissions", "any_permission", "owner", "issuers", "mode", "websocket_token", "close_at_exp"] {
         if let Some(entry) = reader.entry(key).filter(|_| access == Access::Public) {
             let mistake = Mistake::new("has no meaning here: a public route ignores the token");
             reader.report(key, entry.place, mistake.help("leave it out, or set `access = \"token\"`"));
@@ -127,10 +129,24 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
         allow: allow.fold(PathExceptions::NONE, |all, one| all.union(one.value)),
         issuers: issuers.into_iter().map(|at| names.issuers[at].to_owned()).collect(),
         mode: own_mode.map_or(names.mode, |own| own.value),
+        websocket,
+        close_at_exp,
     };
     let place = reader.place;
     reader.finish();
     Route { spec, patterns: patterns.unwrap_or_default(), place, names_upstream, limits }
+}
+
+/// `upgrade`, which may name `websocket`, and `websocket_token`.
+fn websocket(reader: &mut Reader<'_>) -> Option<WebSocketToken> {
+    let upgrade = reader.any("upgrade", |node| one_of(node, &[("websocket", ())]));
+    let words = [WebSocketToken::Header, WebSocketToken::Subprotocol].map(|token| (token.as_str(), token));
+    let token = reader.read("websocket_token", |node| one_of(node, &words));
+    if let Some(token) = token.as_ref().filter(|_| upgrade.is_empty()) {
+        let mistake = Mistake::new("has no meaning here: the route does not let a connection become a WebSocket");
+        reader.report("websocket_token", token.place, mistake.help("add `upgrade = [\"websocket\"]`"));
+    }
+    (!upgrade.is_empty()).then(|| token.map_or_else(WebSocketToken::default, |token| token.value))
 }
 
 /// `enforce` or `report`.

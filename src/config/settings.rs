@@ -92,6 +92,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How long a connection may stay without a request, up to a day. Default 75 s.
     pub idle_timeout: Duration,
+    /// How long a WebSocket may stay without a byte, up to a day. Default an hour.
+    pub tunnel_idle_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -107,6 +109,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(75),
+            tunnel_idle_timeout: Duration::from_secs(60 * 60),
         }
     }
 }
@@ -126,6 +129,7 @@ impl Limits {
         limits.header_timeout = reader.read_or("header_timeout", limits.header_timeout, timeout);
         limits.body_timeout = reader.read_or("body_timeout", limits.body_timeout, timeout);
         limits.idle_timeout = reader.read_or("idle_timeout", limits.idle_timeout, timeout);
+        limits.tunnel_idle_timeout = reader.read_or("tunnel_idle_timeout", limits.tunnel_idle_timeout, timeout);
         reader.finish();
         limits
     }

@@ -113,10 +113,15 @@ impl Connection {
         }
     }
 
+    /// What the connection is counted among.
+    pub(super) const fn gauges(&self) -> &Arc<Gauges> {
+        &self.gauges
+    }
+
     /// A request on it was refused for this reason.
     pub(super) fn refused(&self, rejection: &Rejection) {
-        use BadRequest::{Body, Head, Host, Method, Target};
-        if matches!(rejection, Rejection::BadRequest(Head(_) | Method | Host(_) | Target(_) | Body(_))) {
+        use BadRequest::{Body, Head, Host, Method, Target, Upgrade};
+        if matches!(rejection, Rejection::BadRequest(Head(_) | Method | Host(_) | Target(_) | Body(_) | Upgrade(_))) {
             self.doubtful.set(true);
         }
     }
@@ -170,6 +175,13 @@ impl Drop for Open {
 /// A request's place among those in flight. Dropping it gives the place up.
 #[derive(Debug)]
 pub(super) struct InFlight(Rc<Connection>);
+
+impl InFlight {
+    /// The answer was cut off.
+    pub(super) fn ended_with_token(&self) {
+        self.0.gauges.ended_with_token.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

@@ -60,6 +60,11 @@ impl Newest {
         Rc::clone(&current)
     }
 
+    /// Where the newest one is found.
+    pub(super) const fn source(&self) -> &Arc<ArcSwap<Snapshot>> {
+        &self.snapshot
+    }
+
     /// Something of the one that the last request was answered from.
     pub(super) fn peek<T>(&self, what: impl FnOnce(&Snapshot) -> T) -> T {
         what(&self.current.borrow().snapshot)

@@ -55,6 +55,14 @@ pub struct Gauges {
     pub in_flight: AtomicUsize,
     /// Connections that were closed at once because there were too many.
     pub connections_refused: AtomicU64,
+    /// Connections that have become WebSockets, and still are.
+    pub upgrades_active: AtomicUsize,
+    /// All that ever did.
+    pub upgrades: AtomicU64,
+    /// Answers and WebSockets that ended with their token.
+    pub ended_with_token: AtomicU64,
+    /// WebSockets that ended because nothing came for too long.
+    pub upgrades_idle: AtomicU64,
     /// Connections that were closed because they did not begin with a header of the PROXY protocol.
     pub proxy_protocol_refused: AtomicU64,
     /// Handshakes of TLS.

@@ -23,13 +23,14 @@ use super::{
     current::{Current, Newest},
     date::Date,
     decision::{Refusal, decide_waiting},
-    head,
+    expiry, head,
     metrics::WorkerMetrics,
     ownership::settle::{self, Doubts},
     rate_limit::Counted,
     report::Example,
     request_log::{Ids, Known, RequestLog},
     snapshot::Snapshot,
+    upgrade,
 };
 use crate::{
     authz::Permit,
@@ -156,6 +157,7 @@ impl Stack {
             log.refused(&refusal.rejection, known);
             entry.refused(refusal.rejection.reason(), known.rule, known.issuer, refusal.caller.as_ref());
             let mut response = self.render(&refusal.rejection, &log, &current.snapshot);
+            upgrade::tell(&refusal.rejection, &mut response);
             if refusal.private {
                 response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             }
@@ -166,7 +168,7 @@ impl Stack {
             cors.write(reader, response.headers_mut());
         }
         entry.answered(&response);
-        response.map(|body| Answer::new(body, in_flight, entry))
+        expiry::watch(response.map(|body| Answer::new(body, in_flight, entry)), self.current.source())
     }
 
     /// The answer to a preflight, if the request is one and [`Cors`](super::Cors) is configured.
@@ -191,7 +193,7 @@ impl Stack {
     /// Checks, and has what passed answered.
     async fn pass(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         connection: &Rc<Connection>,
         current: &Rc<Current>,
         log: &RequestLog,
@@ -199,6 +201,7 @@ impl Stack {
         counted: &mut Counted,
     ) -> Result<(Response<Body>, By), Refusal> {
         let snapshot = &*current.snapshot;
+        upgrade::prepare(&mut request, &snapshot.policy);
         let decided = decide_waiting(&request, connection, snapshot, counted).await;
         let permit = match decided.or_else(|refusal| self.overrule(refusal, log, entry, snapshot)) {
             Ok(permit) => permit,
@@ -211,7 +214,10 @@ impl Stack {
         let by = if rule.builtin().is_empty() { By::Upstream } else { By::Gateway };
         let upstream = snapshot.upstreams.get(rule.upstream()).filter(|_| by == By::Upstream);
         entry.permitted(&rule, principal.as_ref(), upstream.map(|upstream| &**upstream));
-        let answered = if by == By::Gateway {
+        let mut answered = if let Err(rejection) = upgrade::check(&mut request, &rule, snapshot.cors.as_deref()) {
+            discard(request);
+            Err(rejection)
+        } else if by == By::Gateway {
             // In boxes, for what is rare would make the future of every request large.
             Box::pin(built_in::answer(permit, request, &connection.peer, &current.snapshot, log.id())).await
         } else if permit.changes().is_empty() {
@@ -219,6 +225,9 @@ impl Stack {
         } else {
             Box::pin(forward_change(permit, request, connection, current)).await
         };
+        if let Ok(response) = &mut answered {
+            expiry::bind(response, &rule, principal.as_ref());
+        }
         answered.map(|response| (response, by)).map_err(|rejection| Refusal {
             rule: Some(rule.name().into()),
             issuer: principal.map(|principal| principal.issuer().into()),

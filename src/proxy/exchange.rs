@@ -2,8 +2,8 @@
 //!
 //! 1. The request is sent and the answer read at the same time: an upstream may answer before it has read everything, and
 //!    then the rest goes on being sent while the answer is passed on.
-//! 2. Interim answers (1xx, RFC 9110 §15.2) are read over, up to [`MOST_INTERIM`]. An answer with 101 is none: no upgrade
-//!    was asked for.
+//! 2. Interim answers (1xx, RFC 9110 §15.2) are read over, up to [`MOST_INTERIM`]. An answer with 101 is none: either a
+//!    [`Handshake`] was sent, and it answers that, or no upgrade was asked for.
 //! 3. The connection is good for another request if both sides mean it to be (RFC 9112 §9.3), the request was sent to its
 //!    end, and the answer's length was beyond doubt.
 
@@ -21,6 +21,7 @@ use super::{
     forward::Outcome,
     hop_by_hop,
     pool::{Connection, Lease},
+    upgrade::{Handshake, Upgraded},
     upload::{Upload, UploadError},
     upstream::Counter,
 };
@@ -64,7 +65,7 @@ pub(super) async fn exchange(
         Poll::Ready(Err(Failure::Late))
     });
     match received.await {
-        Ok(response) => exchange.answer(response, lease, &head.method, upload).map(Outcome::Answer),
+        Ok(response) => exchange.answer(response, lease, head, upload).map(Outcome::Answer),
         Err(Failure::Unsent(cause)) => {
             if !lease.reused {
                 lease.busy.failed(Counter::Reset);
@@ -161,14 +162,26 @@ impl Exchange {
         self,
         response: Response<()>,
         mut lease: Lease,
-        method: &Method,
+        head: &Parts,
         upload: &mut Upload,
     ) -> Result<Response<Body>, Rejection> {
-        let (mut parts, ()) = response.into_parts();
+        let ((mut parts, ()), method) = (response.into_parts(), &head.method);
         let invalid = |cause: String| {
             lease.busy.failed(Counter::Reset);
             Rejection::UpstreamUnreachable(cause)
         };
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS
+            && !self.sending
+            && let Some(handshake) = head.extensions.get::<Handshake>()
+        {
+            // It is well enough to answer: that a client's offers are not to its liking is no reason to leave it alone.
+            handshake.accept(&mut parts).map_err(|cause| {
+                lease.busy.count(Counter::Reset);
+                Rejection::UpstreamUnreachable(cause.to_owned())
+            })?;
+            lease.busy.answered(parts.status, self.is_whole.then_some(lease.since));
+            return Ok(Response::from_parts(parts, Body::Upgraded(Box::new(Upgraded::new(lease)))));
+        }
         if parts.status.is_informational() {
             return Err(invalid(format!("it answered with {}", parts.status.as_u16())));
         }

@@ -10,7 +10,8 @@
 //!    processed the request (RFC 9113 §8.7). When too many requests had to be tried again lately, this one is not.
 //! 5. No head of an answer within `response_timeout` after the last movement of the request: 504. The time that the
 //!    client takes over its body doesn't count, it has a limit of its own.
-//! 6. No connection, or no valid answer on it: 502. An answer with 101 is not valid: no upgrade was asked for.
+//! 6. No connection, or no valid answer on it: 502. An answer with 101 is not valid unless a WebSocket was asked for, and
+//!    it is one ([`upgrade`]).
 //! 7. After the head nothing can be refused any more: a body that breaks off breaks the client's connection off.
 
 use std::{rc::Rc, time::Duration};
@@ -24,6 +25,7 @@ use super::{
     pool::Pool,
     rewrite,
     stream::{self, Connections},
+    upgrade::{self, Handshake},
     upload::{self, Upload},
     upstream::{Busy, Choice, Tried, Upstream, Way},
 };
@@ -117,7 +119,11 @@ fn prepare(
     }
     let identity = permit.principal().map(|principal| principal.identity()).unwrap_or_default();
     let resigned = permit.principal().map(|principal| context.managed.resign(principal)).transpose()?.flatten();
+    let handshake = parts.extensions.remove::<Handshake>();
     rewrite::request(&mut parts.headers, parts.version, context.peer, context.managed, identity);
+    if handshake.is_some() {
+        upgrade::ask(&mut parts.headers);
+    }
     parts.headers.extend(resigned);
     if may_lack_host
         && !parts.headers.contains_key(header::HOST)
@@ -132,6 +138,7 @@ fn prepare(
     let upload = Upload::new(incoming, context.body_bytes, context.stall_limit);
     // Fresh extensions: those of the server's side mean nothing to the client's.
     parts.extensions = http::Extensions::new();
+    handshake.and_then(|handshake| parts.extensions.insert(handshake));
     Ok(Outgoing { head: parts, wants_trailers, upload })
 }
 
@@ -216,6 +223,9 @@ async fn by_http2(
     outgoing: &mut Outgoing,
     upstream: &Upstream,
 ) -> Result<Outcome, Rejection> {
+    if outgoing.head.extensions.get::<Handshake>().is_some() {
+        return Err(Rejection::UpstreamUnreachable("it speaks HTTP/2, and a WebSocket needs HTTP/1.1".to_owned()));
+    }
     let scheme = choice.backend.endpoint.server.uri_scheme();
     let request = stream::request(&outgoing.head, scheme, outgoing.wants_trailers)?;
     match connections.take(busy).await {

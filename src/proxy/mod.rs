@@ -6,6 +6,7 @@
 //! 3. A server is chosen ([`upstream`]), and a connection of the worker's own to it taken, or made: one of HTTP/1.1
 //!    (`exchange`), or a stream of one of HTTP/2 (`stream`).
 //! 4. Bodies stream both ways; nothing is buffered beyond what is on its way.
+//! 5. Where a route allows it, a connection goes on with WebSocket ([`upgrade`]).
 //!
 //! A request gets here with a [`Permit`](crate::authz::Permit) or not at all ([`forward()`]).
 
@@ -20,6 +21,7 @@ pub mod incoming;
 mod pool;
 mod rewrite;
 mod stream;
+pub mod upgrade;
 pub mod upload;
 pub mod upstream;
 
@@ -28,4 +30,5 @@ pub use forward::{Context, forward};
 pub use forwarded::Peer;
 pub use identity::{AuthorizationHeader, ManagedHeaders};
 pub use incoming::Incoming;
+pub use stream::is_grpc;
 pub use upstream::{Upstream, UpstreamCounters, Upstreams};

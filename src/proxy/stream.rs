@@ -40,6 +40,7 @@ use crate::rejection::Rejection;
 use body::Rest;
 pub(super) use body::StreamBody;
 pub(super) use connections::{Connections, Place};
+pub use head::is_grpc;
 pub(super) use head::{request, wants_trailers};
 use sending::{Stopped, poll_send};
 
@@ -63,7 +64,7 @@ pub(super) async fn exchange(
     upload: &mut Upload,
     limit: Duration,
 ) -> Result<Outcome, Rejection> {
-    let method = request.method().clone();
+    let asked = Asked { method: request.method().clone(), by_grpc: is_grpc(request.headers()) };
     upload.keep();
     let is_whole = http_body::Body::is_end_stream(upload);
     let mut exchange = match place.send(request, is_whole) {
@@ -80,7 +81,7 @@ pub(super) async fn exchange(
     });
     match received.await {
         Ok(response) => {
-            exchange.answer(response, place, &method, upload, is_whole.then_some(began)).map(Outcome::Answer)
+            exchange.answer(response, place, &asked, upload, is_whole.then_some(began)).map(Outcome::Answer)
         }
         Err(Failure::Unprocessed { cause, gone }) if upload.rewind() => {
             Ok(Outcome::Unsent { cause, stale: gone && place.leave() })
@@ -95,6 +96,12 @@ pub(super) async fn exchange(
             Err(Rejection::UpstreamTimeout(format!("no answer within {limit:?}")))
         }
     }
+}
+
+/// What an answer has to know of its request.
+struct Asked {
+    method: Method,
+    by_grpc: bool,
 }
 
 struct Exchange {
@@ -121,7 +128,7 @@ impl Exchange {
         self,
         response: Response<RecvStream>,
         mut place: Place,
-        method: &Method,
+        asked: &Asked,
         upload: &mut Upload,
         measured: Option<Instant>,
     ) -> Result<Response<Body>, Rejection> {
@@ -133,11 +140,14 @@ impl Exchange {
         place.has_served(parts.status, measured);
         upload.forget();
         hop_by_hop::strip_response(&mut parts.headers);
-        let remaining = head::length(method, &mut parts);
+        let remaining = head::length(&asked.method, &mut parts);
         // The server's side writes the version that the client speaks.
         parts.version = Version::HTTP_11;
         if receiving.is_end_stream() {
             return Ok(Response::from_parts(parts, Body::Empty));
+        }
+        if asked.by_grpc {
+            upload.take_your_time();
         }
         let rest = self.sending.map(|sending| Box::new(Rest { sending, upload: std::mem::take(upload) }));
         let body = StreamBody::new(receiving, rest, place, remaining);

@@ -44,8 +44,10 @@ mod sqlite;
 #[cfg(feature = "sqlite")]
 #[path = "../store/mod.rs"]
 mod store;
+mod streams;
 #[cfg(feature = "supabase")]
 mod supabase;
 mod tls;
 mod token;
 mod upstreams;
+mod websocket;

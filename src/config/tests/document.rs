@@ -24,6 +24,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!((limits.connections, limits.requests, limits.headers), (20_000, 4096, 100));
     assert_eq!((limits.header_bytes, limits.token_bytes, limits.body_bytes), (32 << 10, 8 << 10, 64 << 20));
     assert_eq!((limits.header_timeout, limits.idle_timeout), (Duration::from_secs(10), Duration::from_secs(75)));
+    assert_eq!(limits.tunnel_idle_timeout, Duration::from_secs(3600));
     assert_eq!(config.admin.unwrap().address, address("127.0.0.1:9901"));
     assert_eq!((config.cache.entries, config.cache.max_ttl), (50_000, Duration::from_secs(600)));
     let upstream = &config.upstreams[0];
@@ -68,6 +69,7 @@ body_bytes = "2GiB"
 header_timeout = "250ms"
 body_timeout = "20s"
 idle_timeout = "2m"
+tunnel_idle_timeout = "2h"
 [admin]
 address = "127.0.0.1:0"
 [cache]
@@ -99,6 +101,7 @@ access = "public"
     assert_eq!((limits.connections_per_address, limits.body_timeout), (9, Duration::from_secs(20)));
     assert_eq!((limits.header_bytes, limits.token_bytes, limits.body_bytes), (4096, 512, 2 << 30));
     assert_eq!((limits.header_timeout, limits.idle_timeout), (Duration::from_millis(250), Duration::from_secs(120)));
+    assert_eq!(limits.tunnel_idle_timeout, Duration::from_secs(7200));
     assert_eq!(config.admin.unwrap().address, address("127.0.0.1:0"));
     assert_eq!((config.cache.entries, config.cache.max_ttl), (7, Duration::from_secs(3600)));
     let headers = config.identity_headers.headers;

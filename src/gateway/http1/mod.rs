@@ -5,13 +5,15 @@
 //! 3. The answer is sent, its first bytes with its head.
 //! 4. What the request's body still has is read over, up to [`DISCARDED_BYTES`] and [`DISCARD_TIME`]: a connection that
 //!    is closed with bytes unread is reset, and the client may lose the answer.
-//! 5. The connection goes on, unless one side means it to end (RFC 9112 §9.3) or the body was not read to its end.
+//! 5. The connection goes on, unless one side means it to end (RFC 9112 §9.3) or the body was not read to its end. Behind an
+//!    answer with 101 it goes on as a WebSocket ([`tunnel`]).
 //!
 //! Between two requests a connection holds no buffer. How long each of these may take is said in [`connection`].
 //!
 //! [`connection`]: super::connection
 
 mod answer;
+mod tunnel;
 
 use std::{
     future::poll_fn,
@@ -21,7 +23,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use socket2::SockRef;
 use tokio::{io::AsyncWrite, sync::watch, time::Instant};
 
@@ -32,7 +34,7 @@ use super::{
 };
 use crate::{
     config::Limits,
-    http1::{Deadline, Head, HeadError, HeadLimits, Length, Line, SendError, Socket, Writer, is_persistent},
+    http1::{Deadline, Head, HeadError, HeadLimits, Length, Line, SendError, Socket, Writer, is_persistent, websocket},
     proxy::{
         Incoming,
         upload::{DISCARD_TIME, DISCARDED_BYTES},
@@ -157,6 +159,9 @@ impl Http1 {
                 Next::Request(request) => {
                     let asked = Asked::new(&request);
                     match self.answer(request).await {
+                        Some(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                            return self.switch(response, drain).await;
+                        }
                         Some(response) => (response, asked),
                         None => return Served::Broken,
                     }
@@ -350,7 +355,9 @@ impl Asked {
         Self {
             version,
             is_head: request.method() == Method::HEAD,
-            persistent: is_persistent(version, request.headers()),
+            // A client that means to talk WebSocket may have begun to: what it says is never read as a request.
+            persistent: is_persistent(version, request.headers())
+                && !websocket::is_asked_for(version, request.headers()),
         }
     }
 }

@@ -77,6 +77,10 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         let panics = self.sum(|worker| worker.panics.load(Ordering::Relaxed));
         let floods = gauges.http2_floods.load(Ordering::Relaxed);
         let unlogged = gauges.access_log_dropped.load(Ordering::Relaxed);
+        let websockets = gauges.upgrades_active.load(Ordering::Relaxed) as u64;
+        let upgrades = gauges.upgrades.load(Ordering::Relaxed);
+        let with_token = gauges.ended_with_token.load(Ordering::Relaxed);
+        let idle = gauges.upgrades_idle.load(Ordering::Relaxed);
         family(out, "connections_refused_total", "counter", "Connections closed at once: too many were open.")?;
         for (reason, count) in
             [("ceiling", &gauges.connections_refused), ("address", &gauges.connections_refused_by_address)]
@@ -93,6 +97,15 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
             ("http2_floods_total", "counter", "Connections of HTTP/2 ended because of their frames.", floods),
             ("panics_total", "counter", "Requests that ended in a panic: a fault of the gateway.", panics),
             ("revocations", "gauge", "Revocations that are held in memory.", self.revocations),
+            (
+                "streams_ended_with_token_total",
+                "counter",
+                "Answers and WebSockets cut: their token had ended.",
+                with_token,
+            ),
+            ("upgrades_active", "gauge", "Open WebSockets.", websockets),
+            ("upgrades_idle_total", "counter", "WebSockets that were closed because they were idle.", idle),
+            ("upgrades_total", "counter", "Connections that have become WebSockets.", upgrades),
             ("requests_in_flight", "gauge", "Requests whose answer is not yet sent to its end.", in_flight),
         ] {
             family(out, name, kind, help)?;

@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version,
-    header::{CONTENT_LENGTH, HOST, TE},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TE},
     request,
     response::Parts,
     uri::{Authority, Scheme},
@@ -61,6 +61,13 @@ fn make_length_single(headers: &mut HeaderMap) {
         let first = first.clone();
         headers.insert(CONTENT_LENGTH, first);
     }
+}
+
+/// Whether a message with these fields is one of gRPC, whatever encodes what it says. Not of gRPC-Web, which cannot stream.
+#[must_use]
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    let subtype = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
+    subtype.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 #[cfg(test)]
