@@ -121,8 +121,10 @@ pub enum Rejection {
     #[error("{0}")]
     TooLarge(TooLarge),
     /// The caller sends too many requests.
-    #[error("too many requests")]
+    #[error("too many requests{}", .limit.as_ref().map(|limit| format!(": the limit {limit:?}")).unwrap_or_default())]
     RateLimited {
+        /// The limit's name in the configuration; `None`: too many tries at the built-in endpoints.
+        limit: Option<Arc<str>>,
         /// When to try again.
         retry_after: Duration,
     },
@@ -225,7 +227,7 @@ impl Rejection {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after }
+            Self::RateLimited { retry_after, .. }
             | Self::KeysUnavailable { retry_after, .. }
             | Self::UpstreamOverloaded { retry_after, .. }
             | Self::Overloaded { retry_after } => Some(*retry_after),

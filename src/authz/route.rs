@@ -45,6 +45,7 @@ pub struct Rule {
     allow: PathExceptions,
     issuers: Box<[Box<str>]>,
     mode: Mode,
+    limits: Box<[usize]>,
 }
 
 impl Rule {
@@ -98,6 +99,12 @@ impl Rule {
         self.mode
     }
 
+    /// The rate limits that its requests count against, by their indices; empty: none.
+    #[must_use]
+    pub const fn limits(&self) -> &[usize] {
+        &self.limits
+    }
+
     /// Stands for the rule of a request that none covers, in report mode.
     pub(super) fn of_nothing(upstream: usize) -> Self {
         Self {
@@ -111,6 +118,7 @@ impl Rule {
             allow: PathExceptions::NONE,
             issuers: Box::default(),
             mode: Mode::Report,
+            limits: Box::default(),
         }
     }
 
@@ -256,6 +264,7 @@ impl Routes {
             allow: spec.allow,
             issuers: spec.issuers.iter().map(|name| name.as_str().into()).collect(),
             mode: spec.mode,
+            limits: spec.limits.clone().into(),
         });
         let target = Target(Arc::clone(&rule));
         self.root.insert(pattern, &target)?;

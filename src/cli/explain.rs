@@ -105,6 +105,7 @@ fn explain(question: &Question, configuration: &Configuration) -> Result<Value, 
         policy: &policy,
         contract: &Contract::new(config.dialect.clone()),
         limits: &config.limits,
+        rate_limits: config.rate_limits.iter().map(ToString::to_string).collect(),
         clock: &clock,
         upstreams: upstreams(config),
         publishes: config.issuers.iter().any(|issuer| matches!(issuer.keys, KeySource::SigningKeys(_))),
@@ -168,7 +169,12 @@ fn asked(rule: &Value) -> String {
     };
     let mut parts = vec![rule["access"].as_str().map(shown).unwrap_or_default()];
     let owner = rule["owner"].as_str().map(shown).unwrap_or_default();
-    for (name, value) in [("permissions", names("permissions")), ("owner", owner), ("issuers", names("issuers"))] {
+    for (name, value) in [
+        ("permissions", names("permissions")),
+        ("owner", owner),
+        ("issuers", names("issuers")),
+        ("rate limit", names("rate_limits")),
+    ] {
         if !value.is_empty() {
             parts.push(format!("{name} {value}"));
         }

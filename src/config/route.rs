@@ -9,6 +9,7 @@ use super::{
     context::Context,
     diagnostics::{Diagnostic, Place},
     node::{Entry, Node, Value},
+    rate_limit::{RateLimit, RouteLimits},
     reader::{At, Reader},
     values::{Mistake, known, one_of, owned, parsed},
 };
@@ -25,6 +26,7 @@ pub(super) struct Names<'n> {
     pub(super) upstreams: &'n [&'n str],
     pub(super) ownerships: &'n [&'n str],
     pub(super) issuers: &'n [&'n str],
+    pub(super) rate_limits: &'n [&'n str],
     /// What becomes of a request that may not pass, unless its route says otherwise.
     pub(super) mode: Mode,
 }
@@ -35,14 +37,17 @@ struct Route {
     patterns: Vec<At<Pattern>>,
     place: Place,
     names_upstream: bool,
+    limits: RouteLimits,
 }
 
-/// Reads the list of routes; `entry` is absent where neither file has one.
+/// Reads the list of routes; `entry` is absent where neither file has one. `limits` are those that have a name; those of
+/// single routes are added.
 pub(super) fn read(
     entry: Option<&Entry>,
     built_in: Vec<BuiltIn>,
     names: &Names<'_>,
     ownerships: &[(String, Ownership)],
+    limits: &mut Vec<RateLimit>,
     context: &Context<'_>,
 ) -> Vec<RouteSpec> {
     let mut routes = entry.map_or_else(Vec::new, |entry| read_all(entry, names, context));
@@ -55,9 +60,10 @@ pub(super) fn read(
     check_unmatched(&routes, names, context);
     check_issuers(&routes, names, context);
     let specs: Vec<RouteSpec> = routes
-        .iter()
+        .iter_mut()
         .map(|route| RouteSpec {
             patterns: route.patterns.iter().map(|read| read.value.clone()).collect(),
+            limits: std::mem::replace(&mut route.limits, RouteLimits::Default).place(limits),
             ..route.spec.clone()
         })
         .collect();
@@ -107,8 +113,11 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
             reader.report(key, entry.place, mistake.help("leave it out, or set `access = \"token\"`"));
         }
     }
+    let own = patterns.iter().flatten().next().map(|read| read.value.to_string()).unwrap_or_default();
+    let limits = RouteLimits::read(&mut reader, &own, names.rate_limits);
     let spec = RouteSpec {
         patterns: Vec::new(),
+        limits: Vec::new(),
         access,
         permissions,
         any_permission,
@@ -121,7 +130,7 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
     };
     let place = reader.place;
     reader.finish();
-    Route { spec, patterns: patterns.unwrap_or_default(), place, names_upstream }
+    Route { spec, patterns: patterns.unwrap_or_default(), place, names_upstream, limits }
 }
 
 /// `enforce` or `report`.
@@ -142,7 +151,8 @@ fn everything(mode: Mode) -> Option<Route> {
     let pattern: Pattern = "* /**".parse().ok()?;
     let place = Place { source: 0, start: 0, end: 0 };
     let patterns = vec![At { value: pattern, place }];
-    Some(Route { spec: RouteSpec { mode, ..RouteSpec::default() }, patterns, place, names_upstream: false })
+    let spec = RouteSpec { mode, ..RouteSpec::default() };
+    Some(Route { spec, patterns, place, names_upstream: false, limits: RouteLimits::Default })
 }
 
 /// Takes from the preset's routes what the file's routes match too.
@@ -171,7 +181,8 @@ fn add_built_in(routes: &mut Vec<Route>, built_in: Vec<BuiltIn>) {
         let access = if wants_caller { Access::Token } else { Access::Public };
         let issuers = issuer.filter(|_| wants_caller).into_iter().collect();
         let spec = RouteSpec { access, builtin: endpoints, issuers, ..RouteSpec::default() };
-        routes.push(Route { spec, patterns: vec![At { value: pattern, place }], place, names_upstream: true });
+        let patterns = vec![At { value: pattern, place }];
+        routes.push(Route { spec, patterns, place, names_upstream: true, limits: RouteLimits::Default });
     }
     routes.retain(|route| !route.patterns.is_empty());
 }

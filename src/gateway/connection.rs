@@ -4,8 +4,9 @@
 //!
 //! 1. a head takes longer than `header_timeout` from its first byte, or the first one from the connection's start;
 //! 2. nothing is in flight for `idle_timeout` (with HTTP/2 a GOAWAY is sent first; a PING doesn't count as work);
-//! 3. the client takes no byte of what is ready for it for `idle_timeout`;
-//! 4. the gateway drains, and nothing is in flight. A request that was on its way when the drain began is given
+//! 3. the client takes no byte of what is ready for it for `body_timeout`;
+//! 4. a client of HTTP/2 sends too many [frames](super::frames) without content;
+//! 5. the gateway drains, and nothing is in flight. A request that was on its way when the drain began is given
 //!    [`LINGER`] to arrive.
 //!
 //! One of [HTTP/1](super::http1) looks at this itself. hyper, which serves HTTP/2, has no such limits, so there the
@@ -34,7 +35,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::metrics::Gauges;
+use super::{frames::FrameLimit, metrics::Gauges};
 use crate::{
     config::Limits,
     http1::{Deadline, Socket},
@@ -128,7 +129,7 @@ impl Connection {
 
     /// When to end the connection, and whether that is for idleness, if nothing happens until then.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, bool)> {
-        let stalled = self.write_blocked_since.get().map(|since| (since + limits.idle_timeout, false));
+        let stalled = self.write_blocked_since.get().map(|since| (since + limits.body_timeout, false));
         if self.in_flight.get() > 0 {
             return stalled;
         }
@@ -228,11 +229,27 @@ pub(super) struct Watched {
     read: Bytes,
     stream: Socket,
     connection: Rc<Connection>,
+    frames: FrameLimit,
 }
 
 impl Watched {
-    pub(super) const fn new(read: Bytes, stream: Socket, connection: Rc<Connection>) -> Self {
-        Self { read, stream, connection }
+    pub(super) fn new(read: Bytes, stream: Socket, connection: Rc<Connection>) -> Self {
+        Self { read, stream, connection, frames: FrameLimit::new() }
+    }
+
+    /// These bytes were read. A client that sends too many frames without content is told so, and read no further.
+    fn has_read(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.frames.received(bytes) {
+            return Poll::Ready(Ok(()));
+        }
+        self.connection.gauges.http2_floods.fetch_add(1, Ordering::Relaxed);
+        tracing::info!("a connection of HTTP/2 is ended: too many frames without content");
+        if let Some(goaway) = self.frames.goaway() {
+            // Whoever doesn't take it learns it from the connection's end.
+            let _ = Pin::new(&mut self.stream).poll_write(context, &goaway);
+            let _ = Pin::new(&mut self.stream).poll_flush(context);
+        }
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "too many frames without content")))
     }
 
     fn has_written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -253,18 +270,23 @@ impl AsyncRead for Watched {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         if self.read.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        } else {
+            let length = self.read.len().min(buffer.remaining());
+            buffer.put_slice(&self.read.split_to(length));
         }
-        let length = self.read.len().min(buffer.remaining());
-        buffer.put_slice(&self.read.split_to(length));
-        Poll::Ready(Ok(()))
+        self.has_read(buffer.filled().get(before..).unwrap_or_default(), context)
     }
 }
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Ok(written)) = polled {
+            self.frames.sent(bytes.get(..written).unwrap_or_default());
+        }
         self.has_written(polled)
     }
 
@@ -274,6 +296,13 @@ impl AsyncWrite for Watched {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        if let Poll::Ready(Ok(mut written)) = polled {
+            for slice in slices {
+                let taken = written.min(slice.len());
+                self.frames.sent(slice.get(..taken).unwrap_or_default());
+                written -= taken;
+            }
+        }
         self.has_written(polled)
     }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 pub(super) use self::scrape::Scrape;
-use super::report::Report;
+use super::{addresses::Addresses, reload::Reloads, report::Report};
 use crate::{
     jwt::InvalidToken,
     rejection::{Reason, Rejection},
@@ -54,8 +54,16 @@ pub struct Gauges {
     pub in_flight: AtomicUsize,
     /// Connections that were closed at once because there were too many.
     pub connections_refused: AtomicU64,
+    /// The same, because there were too many from one address.
+    pub connections_refused_by_address: AtomicU64,
+    /// Open connections by address, where there is a ceiling for it.
+    pub(super) addresses: Addresses,
+    /// Connections of HTTP/2 that were ended because of their frames.
+    pub http2_floods: AtomicU64,
     /// Requests that have no line in the access log although there is one.
     pub access_log_dropped: AtomicU64,
+    /// What came of reloads.
+    pub reloads: Reloads,
 }
 
 /// One writer: a plain addition is enough, and cheaper than an atomic one.

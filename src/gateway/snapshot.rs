@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{Cors, Ownerships, Published, Revoker};
+use super::{Cors, Ownerships, Published, RateLimits, Revoker};
 use crate::{
     authn::Authenticator,
     authz::Policy,
@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub upstreams: Vec<Arc<UpstreamSettings>>,
     /// The limits. Those of connections are the ones that the gateway was started with.
     pub limits: Limits,
+    /// How often somebody may come. They go over to the next snapshot ([`RateLimits::new`]).
+    pub rate_limits: Arc<RateLimits>,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Vec<IpNet>,
     /// The names of the issuers without whose keys the gateway is not ready.

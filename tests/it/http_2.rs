@@ -151,7 +151,11 @@ fn a_stream_whose_window_stays_shut_is_reset_and_the_others_go_on() {
         while line.send([b'x'; 10_000]) {}
         gone.send(()).unwrap();
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(200),
+        body_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
     let gateway = Setup::new(&[upstream.address]).limits(limits).start();
     for (window, path) in [(0, &b"/public/large"[..]), (1000, b"/public/large"), (0, b"/refused")] {
         let mut client = RawHttp2::connect(gateway.running.address(), window);
@@ -176,7 +180,11 @@ fn an_upstream_that_takes_its_time_over_its_answer_is_not_taken_for_a_shut_windo
         std::thread::sleep(Duration::from_millis(500));
         line.send("0\r\n\r\n");
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(200),
+        body_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
     let gateway = Setup::new(&[upstream.address]).limits(limits).start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

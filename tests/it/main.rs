@@ -21,6 +21,7 @@ mod forwarding;
 mod grpc;
 mod http_1;
 mod http_2;
+mod http_2_floods;
 mod http_2_upstream;
 mod identity;
 mod issuers;
@@ -31,6 +32,8 @@ mod mail;
 mod ownership;
 mod path;
 mod permissions;
+mod rate_limits;
+mod reload;
 mod report;
 #[cfg(feature = "sqlite")]
 mod revocation;

@@ -70,6 +70,8 @@ pub struct RouteSpec {
     pub issuers: Vec<String>,
     /// What becomes of a request that may not pass.
     pub mode: Mode,
+    /// The rate limits that its requests count against, by their indices; empty: none. Whoever serves the requests counts.
+    pub limits: Vec<usize>,
 }
 
 impl RouteSpec {

@@ -57,12 +57,14 @@ trusted_proxies = ["10.0.0.7", "10.0.0.0/8", "fd00::/8"]
 workers = 3
 [limits]
 connections = 1
+connections_per_address = 9
 requests = 2
 headers = 3
 header_bytes = "4KiB"
 token_bytes = "512B"
 body_bytes = "2GiB"
 header_timeout = "250ms"
+body_timeout = "20s"
 idle_timeout = "2m"
 [admin]
 address = "127.0.0.1:0"
@@ -90,6 +92,7 @@ access = "public"
     assert_eq!(proxies, ["10.0.0.7/32", "10.0.0.0/8", "fd00::/8"]);
     let limits = &config.limits;
     assert_eq!((limits.connections, limits.requests, limits.headers), (1, 2, 3));
+    assert_eq!((limits.connections_per_address, limits.body_timeout), (9, Duration::from_secs(20)));
     assert_eq!((limits.header_bytes, limits.token_bytes, limits.body_bytes), (4096, 512, 2 << 30));
     assert_eq!((limits.header_timeout, limits.idle_timeout), (Duration::from_millis(250), Duration::from_secs(120)));
     assert_eq!(config.admin.unwrap().address, address("127.0.0.1:0"));
@@ -158,8 +161,10 @@ fn servers_are_plain_http_hosts() {
         ("ftp://a", "must be an `http://` URL"),
         ("127.0.0.1:80", "must be an `http://` URL"),
         ("HTTP://a", "must be an `http://` URL"),
-        ("https://a", "not yet supported"),
-        ("h2://a", "must be an `http://` URL"),
+        ("https://", "has no host and port"),
+        ("h2://a/b", "must not have a path"),
+        ("unix:api.sock", "by an absolute path"),
+        ("unix://run/@x", "must not have a user or password"),
         ("h2c://", "has no host and port"),
         ("h2c://a/b", "must not have a path"),
         ("h2c://u@a", "must not have a user or password"),

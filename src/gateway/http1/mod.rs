@@ -211,7 +211,7 @@ impl Http1 {
                 Some(_) | None => Instant::now(),
             };
             blocked = Some((writer.total(), since));
-            ready!(self.deadline.poll(since + self.limits.idle_timeout, context));
+            ready!(self.deadline.poll(since + self.limits.body_timeout, context));
             Poll::Ready(Err(SendError::Socket(io::ErrorKind::TimedOut.into())))
         });
         match sent.await {

@@ -47,7 +47,6 @@ impl Client {
     }
 
     /// From another address of this machine's own.
-    #[cfg(all(feature = "accounts", feature = "sqlite", feature = "postgres"))]
     pub(crate) fn connect_from(source: std::net::IpAddr, address: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let stream = runtime.block_on(async {

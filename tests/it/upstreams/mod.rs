@@ -1,5 +1,9 @@
 //! Upstreams that fail, and the connections to those that don't.
 
+mod places;
+mod servers;
+mod tls;
+
 use std::{
     net::{SocketAddr, TcpListener},
     time::Duration,
