@@ -42,6 +42,7 @@ fn a_reload_under_load_costs_no_request_and_a_broken_file_changes_nothing() {
     let good = token("alice");
     let keys = token_with(json!({ "sub": "alice", "permissions": ["KEYS"] }));
     let bad = forged(&good);
+    house.assert_idle();
     let (threads, descriptors) = (house.proc_status("Threads"), house.descriptors());
     let (tally, ()) = load(
         house.address,
