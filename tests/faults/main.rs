@@ -26,6 +26,7 @@ mod drain;
 mod killed;
 mod overload;
 mod provider;
+mod reload;
 mod upstreams;
 
 use house::token;

@@ -78,6 +78,7 @@ fn what_goes_wrong_behind_the_gateway_is_told_as_what_it_is_and_touches_no_other
     );
     let mut house = House::start(&configuration("", good.address, &tail));
     let token = token("alice");
+    house.assert_idle();
     let descriptors = house.descriptors();
     let kinds = FAULTS.map(|(fault, _)| fault);
     let (tally, ()) = load(
