@@ -1,6 +1,6 @@
 //! Why a command ends without an answer, and with which number.
 
-use std::process::ExitCode;
+use std::{fmt, process::ExitCode};
 
 use super::terminal::{BAD, complain};
 use crate::{
@@ -40,6 +40,16 @@ impl Failure {
             Self::Mistakes(_) | Self::Configuration(_) => ExitCode::from(CONFIGURATION),
             Self::Usage(_) => ExitCode::from(USAGE),
             Self::Other(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    /// Without colours, for a log.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mistakes(mistakes) => mistakes.fmt(formatter),
+            Self::Configuration(message) | Self::Usage(message) | Self::Other(message) => formatter.write_str(message),
         }
     }
 }

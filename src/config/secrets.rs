@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    context::{Context, read_file},
+    context::Context,
     diagnostics::{Diagnostic, Place},
     interpolate::is_variable_name,
     node::Entry,
@@ -81,7 +81,7 @@ fn from_file(reader: &Reader<'_>, file: &At<PathBuf>) -> Option<Secret> {
         reader.context.report(Diagnostic::mistake(message).at(file.place));
         None
     };
-    let mut bytes = match read_file(&path) {
+    let mut bytes = match reader.context.files.read(&path) {
         Ok(bytes) => bytes,
         Err(error) => return refuse(&format!("cannot be read: {error}")),
     };

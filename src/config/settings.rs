@@ -31,11 +31,21 @@ pub struct Listen {
     pub trusted_proxies: Vec<IpNet>,
     /// How many worker threads, 0 to 1024; 0, the default, is one a core.
     pub workers: usize,
+    /// How long the gateway serves on after it has said that it is not ready any more, up to a day. Default none.
+    pub drain_delay: Duration,
+    /// How long requests that are under way then may take to finish, up to a day. Default 60 s.
+    pub drain_deadline: Duration,
 }
 
 impl Listen {
     pub(super) fn read(reader: Option<Reader<'_>>) -> Self {
-        let mut listen = Self { address: ([127, 0, 0, 1], 8080).into(), trusted_proxies: Vec::new(), workers: 0 };
+        let mut listen = Self {
+            address: ([127, 0, 0, 1], 8080).into(),
+            trusted_proxies: Vec::new(),
+            workers: 0,
+            drain_delay: Duration::ZERO,
+            drain_deadline: Duration::from_secs(60),
+        };
         let Some(mut reader) = reader else { return listen };
         listen.address = reader.read_or("address", listen.address, address);
         for At { value, place } in reader.any("trusted_proxies", network) {
@@ -46,6 +56,9 @@ impl Listen {
             listen.trusted_proxies.push(value);
         }
         listen.workers = reader.read_or("workers", listen.workers, |node| count(node, 0, 1024));
+        let up_to_a_day = |node: &Node| duration(node, Duration::ZERO..=DAY);
+        listen.drain_delay = reader.read_or("drain_delay", listen.drain_delay, up_to_a_day);
+        listen.drain_deadline = reader.read_or("drain_deadline", listen.drain_deadline, up_to_a_day);
         reader.unsupported(&["tls"]);
         reader.finish();
         listen

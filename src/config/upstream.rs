@@ -24,7 +24,7 @@ use crate::proxy::upstream::{Balance, Ejection, HealthCheck, Sticky, Tls};
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// One upstream and its servers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// Its name in the configuration.
     pub name: String,

@@ -1,15 +1,16 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys`, `/report`, `/explain`, `/revocations` and
-//! `/store/refresh`, for those who run the gateway.
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys`, `/report`, `/explain`, `/revocations`,
+//! `/store/refresh` and `/reload`, for those who run the gateway.
 //!
 //! It has a thread and a runtime of its own, so that looking doesn't disturb, and so that it still answers when every
-//! worker is busy. `POST /revocations` revokes, nothing else changes anything. It asks nobody who they are, so a `POST`
+//! worker is busy. `POST /revocations` revokes, `POST /reload` reads the configuration again, nothing else changes anything. It asks nobody who they are, so a `POST`
 //! that comes from a page in an operator's browser is refused: such a request has an `Origin`, or cannot say that it is
 //! JSON (Fetch §2.2.2, §3.2).
 
 use std::{
     io,
     net::TcpListener as StdListener,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, atomic::AtomicUsize, mpsc::Sender},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -22,12 +23,17 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    time::timeout,
+};
 
 use super::{
     drain::{Phase, reached},
     explain::{self, Question},
     metrics::{Gauges, Scrape, WorkerMetrics},
+    reload::Ask,
     report::Report,
     revocation_json,
     revoker::Kept,
@@ -44,6 +50,9 @@ const LARGEST_REVOCATION: usize = 16 << 10;
 /// In bytes: a token may have a mebibyte.
 const LARGEST_QUESTION: usize = 2 << 20;
 
+/// How long who asks for a reload waits.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
+
 /// What the admin listener shows.
 #[derive(Clone)]
 pub(super) struct Admin {
@@ -53,6 +62,7 @@ pub(super) struct Admin {
     pub(super) load: Arc<[AtomicUsize]>,
     pub(super) gauges: Arc<Gauges>,
     pub(super) phase: watch::Receiver<Phase>,
+    pub(super) reload: Sender<Ask>,
 }
 
 impl Admin {
@@ -70,6 +80,7 @@ impl Admin {
                 .route("/keys", get(keys))
                 .route("/report", get(report))
                 .route("/explain", post(explain).layer(DefaultBodyLimit::max(LARGEST_QUESTION)))
+                .route("/reload", post(reload))
                 .route("/store/refresh", post(refresh_store))
                 .route("/revocations", get(revocations).post(revoke).layer(DefaultBodyLimit::max(LARGEST_REVOCATION)))
                 .merge(documents())
@@ -95,7 +106,7 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
                     + reported(&snapshot.policy),
             )
         }
-        Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
+        Phase::Leaving | Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
     }
 }
 
@@ -276,6 +287,23 @@ async fn refresh_store(State(admin): State<Admin>, headers: HeaderMap) -> Respon
     match snapshot.revoker.catch_up().await {
         Ok(()) => told(StatusCode::OK, "What the store says of revocations and roles is in force."),
         Err(error) => told(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+    }
+}
+
+/// Has the configuration be read again, and tells what came of it.
+async fn reload(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    if let Some(refusal) = refuse_pages(&headers) {
+        return refusal;
+    }
+    let (outcome, told_of) = oneshot::channel();
+    if *admin.phase.borrow() != Phase::Serving || admin.reload.send(Ask { outcome }).is_err() {
+        return told(StatusCode::SERVICE_UNAVAILABLE, "The gateway is about to end.");
+    }
+    match timeout(RELOAD_PATIENCE, told_of).await {
+        Ok(Ok(Ok(()))) => told(StatusCode::OK, "The configuration is taken over."),
+        Ok(Ok(Err(mistakes))) => told(StatusCode::UNPROCESSABLE_ENTITY, &mistakes),
+        Ok(Err(_)) => told(StatusCode::SERVICE_UNAVAILABLE, "The gateway is about to end."),
+        Err(_) => told(StatusCode::SERVICE_UNAVAILABLE, "It is still under way; the log tells what comes of it."),
     }
 }
 

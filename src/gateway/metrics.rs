@@ -15,7 +15,7 @@ use std::{
 };
 
 pub(super) use self::scrape::Scrape;
-use super::report::Report;
+use super::{reload::Reloads, report::Report};
 use crate::{
     jwt::InvalidToken,
     rejection::{Reason, Rejection},
@@ -56,6 +56,8 @@ pub struct Gauges {
     pub connections_refused: AtomicU64,
     /// Requests that have no line in the access log although there is one.
     pub access_log_dropped: AtomicU64,
+    /// What came of reloads.
+    pub reloads: Reloads,
 }
 
 /// One writer: a plain addition is enough, and cheaper than an atomic one.

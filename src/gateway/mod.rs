@@ -1,19 +1,21 @@
 //! The running gateway: listeners, workers, and the way of a request.
 //!
-//! [`run()`] binds everything, starts one worker a core, the [`admin`] listener and waits for the signal to
-//! [`drain`]. What a request goes through stands in `stack.rs`, top to bottom. What may change while the gateway
+//! [`run()`] binds everything, starts one worker a core, the [`admin`] listener and does what signals ask for until one
+//! of them has it [`drain`]. What a request goes through stands in `stack.rs`, top to bottom. What may change while the gateway
 //! runs is one [`Snapshot`], swapped whole.
 
 mod access_log;
 #[cfg(feature = "accounts")]
 pub mod accounts;
 pub mod admin;
+mod before;
 mod body;
 mod built_in;
 mod client_address;
 mod connection;
 mod contained;
 pub mod cors;
+mod current;
 mod date;
 mod descriptors;
 pub mod drain;
@@ -23,11 +25,13 @@ mod grpc;
 mod head;
 mod http1;
 pub mod keys;
+pub mod life;
 mod listener;
 pub mod metrics;
 pub mod ownership;
 pub mod prepare;
 pub mod published;
+pub mod reload;
 mod report;
 mod request_log;
 pub mod revocation_json;
@@ -38,13 +42,15 @@ pub mod snapshot;
 mod spread;
 mod stack;
 mod waiting;
+pub mod watch;
 mod worker;
 
 pub use cors::Cors;
 pub use echo::Echo;
+pub use life::{Life, run};
 pub use ownership::Ownerships;
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use published::Published;
 pub use revoker::Revoker;
-pub use run::{RunError, Running, Settings, run, start};
+pub use run::{RunError, Running, Settings, start};
 pub use snapshot::Snapshot;

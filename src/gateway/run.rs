@@ -1,9 +1,12 @@
-//! From a snapshot to a gateway that serves, and to its end.
+//! From a snapshot to a gateway that serves.
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -12,11 +15,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::{
-    access_log::AccessLog,
+    Echo,
+    access_log::{AccessLog, Reopener},
     admin, descriptors,
-    drain::{Phase, Signals},
+    drain::Phase,
     listener,
     metrics::{Gauges, WorkerMetrics},
+    reload::{Ask, Origin, Reloader},
     snapshot::Snapshot,
     spread,
     worker::Worker,
@@ -32,15 +37,12 @@ pub struct Settings {
     pub workers: usize,
     /// Where the admin listener stands, if there is one.
     pub admin: Option<SocketAddr>,
+    /// How long it serves on after it has said that it is not ready any more.
+    pub drain_delay: Duration,
     /// How long requests that are under way may take to finish at the end.
     pub drain_deadline: Duration,
     /// Where a line for each request is written, if anywhere.
     pub access_log: Option<config::AccessLog>,
-}
-
-impl Settings {
-    /// The time for a drain unless another is set.
-    pub const DRAIN_DEADLINE: Duration = Duration::from_secs(60);
 }
 
 /// Why the gateway did not start, or ended otherwise than asked.
@@ -67,7 +69,6 @@ pub enum RunError {
 }
 
 /// A gateway that serves. Dropping it stops it at once.
-#[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
@@ -75,6 +76,11 @@ pub struct Running {
     workers: Vec<JoinHandle<io::Result<()>>>,
     admin: Option<JoinHandle<io::Result<()>>>,
     access_log: Option<AccessLog>,
+    gauges: Arc<Gauges>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    swapped: watch::Sender<()>,
+    /// Where a reload is asked for, and the other end until somebody reloads.
+    reloads: (Sender<Ask>, Option<Receiver<Ask>>),
 }
 
 impl Running {
@@ -105,6 +111,34 @@ impl Running {
         if let Some(access_log) = &self.access_log {
             access_log.reopener().reopen();
         }
+    }
+
+    /// What reloads from `origin`, and what it is asked by. `None`: that is done already.
+    pub(super) fn reloader(&mut self, origin: Origin, echo: Option<Echo>) -> Option<(Reloader, Receiver<Ask>)> {
+        let asks = self.reloads.1.take()?;
+        let reloader = Reloader {
+            origin,
+            snapshot: Arc::clone(&self.snapshot),
+            echo,
+            gauges: Arc::clone(&self.gauges),
+            swapped: self.swapped.clone(),
+            workers: self.workers.len(),
+            retired: Vec::new(),
+        };
+        Some((reloader, asks))
+    }
+
+    /// Where a reload is asked for.
+    pub(super) fn asker(&self) -> Sender<Ask> {
+        self.reloads.0.clone()
+    }
+
+    pub(super) fn phase(&self) -> watch::Sender<Phase> {
+        self.phase.clone()
+    }
+
+    pub(super) fn reopener(&self) -> Option<Reopener> {
+        self.access_log.as_ref().map(|access_log| access_log.reopener().clone())
     }
 
     fn advance(&self, to: Phase) {
@@ -141,6 +175,13 @@ impl Running {
     }
 }
 
+impl fmt::Debug for Running {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Running");
+        shown.field("address", &self.address).field("admin_address", &self.admin_address).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
@@ -170,8 +211,10 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
         listeners.first().map_or(Ok(settings.address), |socket| socket.local_addr()).map_err(RunError::Start)?;
     let admin_address = admin.as_ref().map(|socket| socket.local_addr()).transpose().map_err(RunError::Start)?;
 
-    let connections = descriptors::ceiling(snapshot.load().limits.connections, count);
+    descriptors::ceiling(snapshot.load().limits.connections, count);
+    let connections = descriptors::borne(count);
     let gauges = Arc::new(Gauges::default());
+    gauges.reloads.begin(snapshot.load().clock.now());
     let metrics: Vec<_> = listeners.iter().map(|_| Arc::new(WorkerMetrics::default())).collect();
     let (access_log, recorders) = match &settings.access_log {
         Some(wanted) => AccessLog::start(wanted, count, &gauges, &snapshot.load().clock)
@@ -185,7 +228,19 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
     let load = spreads.first().map(|(spread, _)| spread.load()).unwrap_or_default();
     // From here on a failure drops `running`, which stops the threads that were started.
     let workers = Vec::with_capacity(count);
-    let mut running = Running { address, admin_address, phase, workers, admin: None, access_log };
+    let (ask, asks) = mpsc::channel();
+    let mut running = Running {
+        address,
+        admin_address,
+        phase,
+        workers,
+        admin: None,
+        access_log,
+        gauges: Arc::clone(&gauges),
+        snapshot: Arc::clone(&snapshot),
+        swapped: watch::channel(()).0,
+        reloads: (ask, Some(asks)),
+    };
     for (index, ((listener, metrics), (spread, queue))) in listeners.into_iter().zip(&metrics).zip(spreads).enumerate()
     {
         let worker = Worker {
@@ -196,6 +251,7 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
             gauges: Arc::clone(&gauges),
             access_log: recorders.next(),
             connections,
+            swapped: running.swapped.subscribe(),
             spread,
             queue,
             phase: seen.clone(),
@@ -204,58 +260,16 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
         running.workers.push(spawn(format!("worker-{index}"), move || worker.run())?);
     }
     if let Some(listener) = admin {
-        let admin = admin::Admin { snapshot, workers: metrics, load, gauges, phase: seen };
+        let reload = running.reloads.0.clone();
+        let admin = admin::Admin { snapshot, workers: metrics, load, gauges, phase: seen, reload };
         running.admin = Some(spawn("admin".to_owned(), move || admin.run(listener))?);
     }
     Ok(running)
 }
 
-fn spawn(
+pub(super) fn spawn(
     name: String,
     body: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> Result<JoinHandle<io::Result<()>>, RunError> {
     thread::Builder::new().name(name).spawn(body).map_err(RunError::Start)
-}
-
-/// Starts, tells `started` where it listens, and serves until a signal ends it. The second signal ends it at once.
-///
-/// # Errors
-/// Those of [`start`] and [`Running::wait`].
-pub fn run(
-    settings: &Settings,
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    started: impl FnOnce(&Running),
-) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Start)?;
-    let mut signals = runtime.block_on(async { Signals::listen() }).map_err(RunError::Start)?;
-    let running = start(settings, snapshot)?;
-    started(&running);
-    let phase = running.phase.clone();
-    let reopener = running.access_log.as_ref().map(|access_log| access_log.reopener().clone());
-    let reopen = || {
-        if let Some(reopener) = &reopener {
-            reopener.reopen();
-        }
-    };
-    let (ended, mut end) = tokio::sync::oneshot::channel();
-    let waiter = spawn("drain".to_owned(), move || {
-        let outcome = running.wait();
-        // Nobody waits any more only if this thread is the last one.
-        let _ = ended.send(outcome);
-        Ok(())
-    })?;
-    let outcome = runtime.block_on(async {
-        for next in [Phase::Draining, Phase::Stopped] {
-            tokio::select! {
-                outcome = &mut end => return outcome,
-                name = signals.next(reopen) => {
-                    tracing::info!(signal = name, "{}", if next == Phase::Draining { "draining" } else { "stopping" });
-                    phase.send_replace(next);
-                }
-            }
-        }
-        end.await
-    });
-    let _ = waiter.join();
-    outcome.unwrap_or_else(|_| Err(RunError::Worker("the drain was lost".to_owned())))
 }

@@ -3,7 +3,7 @@
 //! A panic ends the one request that it happens in: a bare 500, counted and logged. It is a fault of the gateway, which
 //! no contract has words for.
 
-use std::{cell::RefCell, panic::resume_unwind, rc::Rc, sync::Arc, time::Duration};
+use std::{panic::resume_unwind, rc::Rc, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, ORIGIN},
 };
-use tokio::{task::spawn_local, time::Instant};
+use tokio::{sync::watch, task::spawn_local, time::Instant};
 
 use super::{
     access_log::{Entry, Outcome, Recorder},
@@ -20,6 +20,7 @@ use super::{
     client_address::client_address,
     connection::Connection,
     contained::contained,
+    current::{Current, Newest},
     date::Date,
     head,
     metrics::WorkerMetrics,
@@ -33,7 +34,7 @@ use crate::{
     authn::{AuthnError, Awaited, Principal},
     authz::{Access, Match, Permit},
     contract::Facts,
-    proxy::{Body, Context, Incoming, Upstreams, forward, upload::discard},
+    proxy::{Body, Incoming, forward, upload::discard},
     rejection::Rejection,
 };
 
@@ -42,36 +43,11 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// What one worker needs to answer requests.
 pub(super) struct Stack {
-    snapshot: Arc<ArcSwap<Snapshot>>,
     metrics: Arc<WorkerMetrics>,
-    current: RefCell<Rc<Current>>,
+    current: Newest,
     ids: Ids,
     access_log: Option<Rc<Recorder>>,
     date: Date,
-}
-
-/// The snapshot as this worker sees it: the connections to its upstreams are the worker's own.
-struct Current {
-    snapshot: Arc<Snapshot>,
-    upstreams: Upstreams,
-}
-
-impl Current {
-    fn new(snapshot: Arc<Snapshot>) -> Rc<Self> {
-        let upstreams = Upstreams::new(&snapshot.upstreams);
-        Rc::new(Self { snapshot, upstreams })
-    }
-
-    /// What forwarding needs to know of a request on this connection.
-    fn context<'a>(&'a self, connection: &'a Connection) -> Context<'a> {
-        Context {
-            peer: &connection.peer,
-            upstreams: &self.upstreams,
-            managed: &self.snapshot.managed,
-            body_bytes: self.snapshot.limits.body_bytes,
-            stall_limit: self.snapshot.limits.idle_timeout,
-        }
-    }
 }
 
 /// A request that is refused: why, by which rule if one was found, and whose token it has as far as that is known.
@@ -115,10 +91,9 @@ impl Stack {
         access_log: Option<Recorder>,
         worker: usize,
     ) -> Rc<Self> {
-        let current = Current::new(snapshot.load_full());
-        let ids = Ids::new(worker, &current.snapshot.clock);
-        let (current, access_log) = (RefCell::new(current), access_log.map(Rc::new));
-        Rc::new(Self { snapshot, metrics, current, ids, access_log, date: Date::default() })
+        let current = Newest::new(snapshot);
+        let ids = Ids::new(worker, &current.get().snapshot.clock);
+        Rc::new(Self { metrics, current, ids, access_log: access_log.map(Rc::new), date: Date::default() })
     }
 
     /// The answer to a request, whatever it is.
@@ -135,7 +110,7 @@ impl Stack {
 
     /// The answer to what could not be read as a request: in the logs it has no method and no path.
     pub(super) fn refuse(&self, rejection: &Rejection, connection: &Rc<Connection>) -> Response<Answer> {
-        let (started, current) = (Instant::now(), self.current());
+        let (started, current) = (Instant::now(), self.current.get());
         let (in_flight, _) = connection.begin(usize::MAX);
         let request = head::unreadable();
         let log = RequestLog::new(&request, &connection.peer, &self.ids);
@@ -154,14 +129,19 @@ impl Stack {
         snapshot.contract.render(rejection, &facts).map(Body::from)
     }
 
+    /// See [`Newest::follow`].
+    pub(super) async fn follow(&self, swapped: watch::Receiver<()>) {
+        self.current.follow(swapped).await;
+    }
+
     /// The date of an answer.
     pub(super) fn date(&self) -> HeaderValue {
-        self.date.of(self.current.borrow().snapshot.clock.now())
+        self.date.of(self.current.peek(|snapshot| snapshot.clock.now()))
     }
 
     async fn answer(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<Answer> {
         let started = Instant::now();
-        let current = self.current();
+        let current = self.current.get();
         let (in_flight, admitted) = connection.begin(current.snapshot.limits.requests);
         let log = RequestLog::new(&request, &connection.peer, &self.ids);
         let client = || client_address(&connection.peer, request.headers(), &current.snapshot.trusted_proxies);
@@ -287,16 +267,6 @@ impl Stack {
         };
         self.metrics.report.record(permit.rule().name(), refusal.rejection.reason(), example);
         Ok(*permit)
-    }
-
-    /// The snapshot that this request is answered from, from its first check to its last.
-    fn current(&self) -> Rc<Current> {
-        let newest = self.snapshot.load();
-        let mut current = self.current.borrow_mut();
-        if !Arc::ptr_eq(&newest, &current.snapshot) {
-            *current = Current::new(Arc::clone(&newest));
-        }
-        Rc::clone(&current)
     }
 }
 

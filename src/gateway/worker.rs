@@ -10,6 +10,7 @@
 //!    served by [`http1`](super::http1), the other by hyper.
 
 use std::{
+    cell::RefCell,
     future::Future,
     io,
     net::{SocketAddr, TcpListener as StdListener},
@@ -66,8 +67,10 @@ pub(super) struct Worker {
     pub(super) gauges: Arc<Gauges>,
     /// Where it tells of its requests, if there is an access log.
     pub(super) access_log: Option<Recorder>,
-    /// The ceiling of connections.
+    /// The most connections that the system bears, whatever the limits say.
     pub(super) connections: usize,
+    /// Tells that there is another snapshot.
+    pub(super) swapped: watch::Receiver<()>,
     /// The other workers, and what they hand on.
     pub(super) spread: Spread,
     pub(super) queue: UnboundedReceiver<Accepted>,
@@ -84,13 +87,12 @@ impl Worker {
 
     async fn serve(self) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener.try_clone()?)?;
-        let limits = Limits { connections: self.connections, ..self.snapshot.load().limits };
         let stack = Stack::new(Arc::clone(&self.snapshot), Arc::clone(&self.metrics), self.access_log, self.index);
         let (draining, drain) = watch::channel(false);
         let acceptor = Acceptor {
             stack,
-            limits,
-            server: server(&limits),
+            connections: self.connections,
+            server: RefCell::default(),
             snapshot: self.snapshot,
             gauges: self.gauges,
             spread: self.spread,
@@ -101,6 +103,7 @@ impl Worker {
         tokio::select! {
             never = acceptor.accept_all(&listener) => match never {},
             () = acceptor.take_all(&mut queue) => {}
+            () = acceptor.stack.follow(self.swapped) => {}
             () = reached(&mut phase, Phase::Draining) => {}
         }
         // Connections that the system has made already would be reset with the listener.
@@ -125,8 +128,9 @@ impl Worker {
 
 struct Acceptor {
     stack: Rc<Stack>,
-    limits: Limits,
-    server: Rc<http2::Builder<Streams>>,
+    connections: usize,
+    /// For connections of HTTP/2, and the limits that it is made for.
+    server: RefCell<Option<(Limits, Server)>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     gauges: Arc<Gauges>,
     spread: Spread,
@@ -180,7 +184,8 @@ impl Acceptor {
     }
 
     fn spawn(&self, stream: TcpStream, address: SocketAddr, place: Place) {
-        if self.gauges.connections.load(Ordering::Relaxed) >= self.limits.connections {
+        let limits = self.limits();
+        if self.gauges.connections.load(Ordering::Relaxed) >= limits.connections {
             self.gauges.connections_refused.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -188,8 +193,7 @@ impl Acceptor {
         let _ = stream.set_nodelay(true);
         let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
         let connection = Connection::new(peer, Arc::clone(&self.gauges));
-        let (stack, server, limits, mut drain) =
-            (Rc::clone(&self.stack), Rc::clone(&self.server), self.limits, self.drain.clone());
+        let (stack, server, mut drain) = (Rc::clone(&self.stack), self.server(&limits), self.drain.clone());
         tokio::task::spawn_local(async move {
             let _place = place;
             let http1 = Http1::new(stream.into(), Rc::clone(&connection), Rc::clone(&stack), limits);
@@ -213,6 +217,20 @@ impl Acceptor {
             supervise(server.serve_connection(io, service), Rc::clone(&connection), limits, drain).await;
         });
     }
+
+    /// What a connection that is made now may do.
+    fn limits(&self) -> Limits {
+        let limits = self.snapshot.load().limits;
+        Limits { connections: limits.connections.min(self.connections), ..limits }
+    }
+
+    fn server(&self, limits: &Limits) -> Server {
+        let mut known = self.server.borrow_mut();
+        match &*known {
+            Some((of, server)) if of == limits => Rc::clone(server),
+            _ => Rc::clone(&known.insert((*limits, server(limits))).1),
+        }
+    }
 }
 
 fn is_about_one_connection(error: &io::Error) -> bool {
@@ -222,7 +240,9 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn server(limits: &Limits) -> Rc<http2::Builder<Streams>> {
+type Server = Rc<http2::Builder<Streams>>;
+
+fn server(limits: &Limits) -> Server {
     let head = limits.header_bytes.saturating_add(HEAD_ROOM);
     let mut server = http2::Builder::new(Streams { stall_limit: limits.idle_timeout });
     server

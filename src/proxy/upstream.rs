@@ -97,7 +97,7 @@ pub struct UpstreamSettings {
     /// How TLS is spoken. Without it there is no connection to a server that asks for it.
     pub tls: Option<Tls>,
     /// What went wrong, counted over all workers.
-    pub counters: UpstreamCounters,
+    pub counters: Arc<UpstreamCounters>,
     /// What the workers know together.
     pub shared: Shared,
 }
@@ -121,7 +121,7 @@ impl UpstreamSettings {
             resolve: Duration::from_secs(30),
             max_requests: None,
             tls: None,
-            counters: UpstreamCounters::default(),
+            counters: Arc::default(),
             shared: Shared::default(),
         }
     }
@@ -259,6 +259,16 @@ impl Upstreams {
     pub fn new(settings: &[Arc<UpstreamSettings>]) -> Self {
         let upstream = |settings| Rc::new(Upstream::new(Arc::clone(settings), Draw::random()));
         Self(settings.iter().map(upstream).collect())
+    }
+
+    /// After `before`, whose connections are kept where the settings are the very same.
+    #[must_use]
+    pub fn after(before: &Self, settings: &[Arc<UpstreamSettings>]) -> Self {
+        let kept = |settings: &Arc<UpstreamSettings>| {
+            let known = before.0.iter().find(|known| Arc::ptr_eq(&known.settings, settings));
+            known.map_or_else(|| Rc::new(Upstream::new(Arc::clone(settings), Draw::random())), Rc::clone)
+        };
+        Self(settings.iter().map(kept).collect())
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&Rc<Upstream>> {

@@ -161,8 +161,14 @@ fn a_port_that_is_taken_is_an_error_of_the_start() {
     let gateway = Gateway::before(&upstream);
     let taken = gateway.running.address();
     for (address, admin) in [(taken, None), ("127.0.0.1:0".parse().unwrap(), Some(taken))] {
-        let settings =
-            Settings { address, workers: 2, admin, drain_deadline: Settings::DRAIN_DEADLINE, access_log: None };
+        let settings = Settings {
+            address,
+            workers: 2,
+            admin,
+            drain_delay: Duration::ZERO,
+            drain_deadline: Duration::from_secs(60),
+            access_log: None,
+        };
         let refused = start(&settings, gateway.snapshot.clone()).unwrap_err();
         assert!(matches!(refused, RunError::Bind { address, .. } if address == taken), "{refused}");
     }

@@ -31,6 +31,7 @@ mod mail;
 mod ownership;
 mod path;
 mod permissions;
+mod reload;
 mod report;
 #[cfg(feature = "sqlite")]
 mod revocation;

@@ -6,7 +6,6 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject
 
 use crate::{
     config::{
-        context::read_file,
         reader::{At, Reader},
         values::{Mistake, shown, text},
     },
@@ -77,7 +76,7 @@ fn certificates(reader: &Reader<'_>, key: &str, path: &At<&str>) -> Option<Vec<C
 
 fn contents(reader: &Reader<'_>, key: &str, path: &At<&str>) -> Option<Vec<u8>> {
     let file = reader.context.resolve(Path::new(path.value), path.place);
-    let read = read_file(&file);
+    let read = reader.context.files.read(&file);
     read.map_err(|error| {
         let message = format!("names \"{}\", which cannot be read: {error}", shown(&file.display().to_string()));
         reader.report(key, path.place, Mistake::new(message));

@@ -63,6 +63,7 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_keys(out)?;
         self.write_introspections(out)?;
         self.write_store(out)?;
+        self.write_reloads(out)?;
         tally::write(self.ownerships.tallies(), out)?;
         let (gauges, cache) = (self.gauges, &self.cache);
         let connections = gauges.connections.load(Ordering::Relaxed) as u64;
@@ -85,6 +86,16 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
             writeln!(out, "bearergate_{name} {value}")?;
         }
         Ok(())
+    }
+
+    fn write_reloads(&self, out: &mut String) -> std::fmt::Result {
+        let (succeeded, failed, since) = self.gauges.reloads.figures();
+        family(out, "config_reloads_total", "counter", "Configurations that were to replace the one that runs.")?;
+        writeln!(out, "bearergate_config_reloads_total{{outcome=\"success\"}} {succeeded}")?;
+        writeln!(out, "bearergate_config_reloads_total{{outcome=\"failure\"}} {failed}")?;
+        let name = "config_last_reload_success_timestamp_seconds";
+        family(out, name, "gauge", "Since when the gateway runs with its configuration.")?;
+        writeln!(out, "bearergate_{name} {}.{:03}", since / 1000, since % 1000)
     }
 
     fn write_requests(&self, out: &mut String) -> std::fmt::Result {

@@ -258,3 +258,13 @@ fn a_request_is_told_apart_by_what_is_configured() {
     let alone = [("x-forwarded-for", "192.0.2.2")];
     assert_eq!(key(Sticky::Address, &told, true), key(Sticky::Address, &alone, true));
 }
+
+#[test]
+fn connections_are_kept_where_nothing_has_changed() {
+    let settings = |name: &str| Arc::new(UpstreamSettings::new(name, Vec::new()));
+    let (one, other) = (settings("one"), settings("other"));
+    let before = Upstreams::new(&[Arc::clone(&one), other]);
+    let after = Upstreams::after(&before, &[settings("other"), one]);
+    assert!(Rc::ptr_eq(after.get(1).unwrap(), before.get(0).unwrap()));
+    assert!(!Rc::ptr_eq(after.get(0).unwrap(), before.get(1).unwrap()));
+}

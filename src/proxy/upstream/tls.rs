@@ -7,6 +7,7 @@
 
 use std::{fmt, io, sync::Arc};
 
+use ::aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WantsClientCert, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -24,7 +25,17 @@ pub struct Tls {
     http1: TlsConnector,
     http2: TlsConnector,
     name: Option<ServerName<'static>>,
+    made_of: [u8; SHA256_OUTPUT_LEN],
 }
+
+/// Made of the same certificates, name and key.
+impl PartialEq for Tls {
+    fn eq(&self, other: &Self) -> bool {
+        self.made_of == other.made_of
+    }
+}
+
+impl Eq for Tls {}
 
 /// What TLS cannot be spoken with.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +66,7 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::Setup(error.to_string()))?;
+        let made_of = digest(authorities, name.as_ref(), identity.as_ref());
         let builder = match authorities {
             Some(authorities) => builder.with_root_certificates(roots(authorities)?),
             None => trusting_the_system(builder),
@@ -70,7 +82,7 @@ impl Tls {
             config.alpn_protocols = vec![protocol.to_vec()];
             TlsConnector::from(Arc::new(config))
         };
-        Ok(Self { http1: offering(b"http/1.1"), http2: offering(b"h2"), name })
+        Ok(Self { http1: offering(b"http/1.1"), http2: offering(b"h2"), name, made_of })
     }
 
     /// Speaks TLS with `server` at the other end of `socket`.
@@ -101,6 +113,29 @@ impl fmt::Debug for Tls {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Tls").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// Tells whether two are made of the same. Lengths keep apart what stands side by side.
+fn digest(
+    authorities: Option<&[CertificateDer<'static>]>,
+    name: Option<&ServerName<'static>>,
+    identity: Option<&Identity>,
+) -> [u8; SHA256_OUTPUT_LEN] {
+    let mut context = Context::new(&SHA256);
+    let mut add = |piece: &[u8]| {
+        context.update(&(piece.len() as u64).to_le_bytes());
+        context.update(piece);
+    };
+    add(&[u8::from(authorities.is_some()), u8::from(identity.is_some())]);
+    authorities.unwrap_or_default().iter().for_each(|authority| add(authority));
+    add(name.map(ServerName::to_str).unwrap_or_default().as_bytes());
+    if let Some((chain, key)) = identity {
+        chain.iter().for_each(|certificate| add(certificate));
+        add(key.secret_der());
+    }
+    let mut made_of = [0; SHA256_OUTPUT_LEN];
+    made_of.copy_from_slice(context.finish().as_ref());
+    made_of
 }
 
 fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {

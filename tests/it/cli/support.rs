@@ -187,7 +187,7 @@ impl Drop for Gateway {
 }
 
 /// What a POSIX shell makes of a line.
-pub(super) fn shell(line: &str) -> String {
+pub(crate) fn shell(line: &str) -> String {
     let output = Command::new("sh").args(["-c", line]).output().unwrap();
     assert!(output.status.success(), "{line}: {output:?}");
     String::from_utf8(output.stdout).unwrap()

@@ -169,6 +169,7 @@ impl Setup {
             address: "127.0.0.1:0".parse().unwrap(),
             workers: self.workers,
             admin: Some("127.0.0.1:0".parse().unwrap()),
+            drain_delay: Duration::ZERO,
             drain_deadline: self.drain_deadline,
             access_log: self.access_log.take(),
         };
