@@ -113,10 +113,10 @@ impl From<Bytes> for Body {
 impl UpstreamBody {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = self.poll_piece(context);
-        if let Poll::Ready(Some(Err(_))) = polled {
-            if let Some(lease) = self.lease.take() {
-                lease.busy.count(Counter::Truncated);
-            }
+        if let Poll::Ready(Some(Err(_))) = polled
+            && let Some(lease) = self.lease.take()
+        {
+            lease.busy.count(Counter::Truncated);
         }
         polled.map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(BodyError)))
     }

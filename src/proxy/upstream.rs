@@ -237,14 +237,14 @@ impl Upstream {
         Some(Choice { backend: Rc::clone(backends.get(index)?), index, is_due })
     }
 
-    /// Another address of the name that `last` is one of.
+    /// Another address of the name that `last` is one of: one that is up, if there is one.
     pub(super) fn sibling(view: &View, tried: Tried, last: &Choice) -> Option<Choice> {
         let server = &last.backend.endpoint.server;
-        let (index, backend) = view
-            .backends
-            .iter()
-            .enumerate()
-            .find(|(index, backend)| !tried.has(*index) && backend.endpoint.server == *server)?;
+        let others = || {
+            let all = view.backends.iter().enumerate();
+            all.filter(|(index, backend)| !tried.has(*index) && backend.endpoint.server == *server)
+        };
+        let (index, backend) = others().find(|(_, backend)| backend.endpoint.is_up()).or_else(|| others().next())?;
         Some(Choice { backend: Rc::clone(backend), index, is_due: false })
     }
 }

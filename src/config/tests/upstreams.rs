@@ -139,3 +139,30 @@ fn the_files_of_tls_are_read_and_looked_at() {
         assert!(!told.contains("PRIVATE KEY"), "{told}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn a_server_is_shown_so_that_it_reads_the_same(
+        text in "(http://|https://|h2c://|h2://|unix:|builtin:)(/?[a-z0-9:.\\[\\]-]{1,12}|127.0.0.1:[0-9]{1,6}|echo)/?",
+    ) {
+        let read = |text: &str| {
+            let text = document(&format!("servers = '{text}'"));
+            read_in(std::path::Path::new("/"), &text).ok().map(|loaded| loaded.config.upstreams[0].servers[0].clone())
+        };
+        if let Some(server) = read(&text) {
+            proptest::prop_assert_eq!(read(&server.to_string()), Some(server.clone()));
+            let known = server.known();
+            proptest::prop_assert_eq!(known.is_none(), server == Server::Echo);
+            proptest::prop_assert_eq!(known.is_some_and(|known| known.secure), text.starts_with("https") || text.starts_with("h2:"));
+        }
+    }
+
+    #[test]
+    fn whatever_stands_for_status_codes_is_a_range_of_them_or_a_mistake(text in "[0-9 +-]{0,8}") {
+        let text = document(&format!("servers = 'http://a'\nhealth_check = {{ path = '/', status = '{text}' }}"));
+        if let Ok(loaded) = read_in(std::path::Path::new("/"), &text) {
+            let codes = loaded.config.upstreams[0].health_check.as_ref().unwrap().status.clone();
+            proptest::prop_assert!(!codes.is_empty() && *codes.start() >= 200 && *codes.end() <= 599);
+        }
+    }
+}

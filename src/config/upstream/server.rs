@@ -93,13 +93,7 @@ pub(super) fn server(node: &Node) -> Result<Server, Mistake> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path);
     }
-    let make: [(&str, fn(Authority) -> Server); 4] = [
-        ("http://", |authority| Server::Http { authority }),
-        ("https://", |authority| Server::Https { authority }),
-        ("h2c://", |authority| Server::H2c { authority }),
-        ("h2://", |authority| Server::H2 { authority }),
-    ];
-    let known = make.iter().find_map(|(scheme, make)| Some((text.strip_prefix(scheme)?, make)));
+    let known = text.split_once("://").and_then(|(scheme, rest)| Some((rest, make(scheme)?)));
     let Some((rest, make)) = known else {
         let mistake = Mistake::new(format!("must be an `http://` URL, not \"{}\"", shown(text)));
         return Err(mistake.help(format!(
@@ -122,6 +116,17 @@ pub(super) fn server(node: &Node) -> Result<Server, Mistake> {
         return Err(wrong());
     }
     Ok(make(authority))
+}
+
+/// What a server with this scheme is.
+fn make(scheme: &str) -> Option<fn(Authority) -> Server> {
+    Some(match scheme {
+        "http" => |authority| Server::Http { authority },
+        "https" => |authority| Server::Https { authority },
+        "h2c" => |authority| Server::H2c { authority },
+        "h2" => |authority| Server::H2 { authority },
+        _ => return None,
+    })
 }
 
 fn unix(path: &str) -> Result<Server, Mistake> {

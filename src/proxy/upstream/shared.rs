@@ -145,10 +145,16 @@ impl UpstreamSettings {
         if ejected >= ejection.allowed(endpoints.len()) {
             return;
         }
-        let away = endpoint.health.eject(endpoint.health.now(), ejection);
+        let was_ejected = endpoint.is_ejected();
+        let seconds = endpoint.health.eject(endpoint.health.now(), ejection).as_secs_f64();
         drop(known);
         let (upstream, server, cause) = (&self.name, endpoint.shown(), counter.as_str());
-        tracing::warn!(upstream, server, cause, seconds = away.as_secs_f64(), "a server is ejected");
+        if was_ejected {
+            // Again and again, for as long as it is away.
+            tracing::debug!(upstream, server, cause, seconds, "a server stays ejected");
+        } else {
+            tracing::warn!(upstream, server, cause, seconds, "a server is ejected");
+        }
     }
 
     /// A request has got a valid answer.

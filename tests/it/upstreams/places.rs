@@ -6,12 +6,13 @@ use std::{
     os::unix::net::UnixListener,
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bearergate::proxy::upstream::{Balance, Resolver, Server, UpstreamSettings};
 
-use crate::support::{Gateway, Setup, Upstream, client::PATIENCE};
+use super::servers::eventually;
+use crate::support::{Gateway, Setup, Upstream};
 
 /// Answers every request without a body that comes on a connection.
 fn serve(mut stream: impl Read + Write, answer: &str) {
@@ -48,14 +49,7 @@ fn named(name: &str, port: u16) -> Server {
 }
 
 fn eventually_answers(gateway: &Gateway, expected: &str) -> bool {
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
-        if gateway.get("/").text() == expected {
-            return true;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    false
+    eventually(|| gateway.get("/").text() == expected)
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bearergate::proxy::upstream::{Balance, Ejection, HealthCheck, Sticky};
@@ -20,15 +20,17 @@ const ONE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1";
 const TWO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2";
 
 /// Whether this becomes true while anybody has patience for it.
-fn eventually(what: impl Fn() -> bool) -> bool {
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
-        if what() {
-            return true;
+pub(super) fn eventually(what: impl Fn() -> bool) -> bool {
+    const PAUSE: Duration = Duration::from_millis(5);
+    let mut waited = Duration::ZERO;
+    while !what() {
+        if waited >= PATIENCE {
+            return false;
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(PAUSE);
+        waited += PAUSE;
     }
-    false
+    true
 }
 
 /// What the metrics say of a server.
