@@ -115,7 +115,7 @@ impl Connection {
 
     /// What the connection is counted among.
     pub(super) const fn gauges(&self) -> &Arc<Gauges> {
-        &self.gauges
+        self.open.gauges()
     }
 
     /// A request on it was refused for this reason.
@@ -179,7 +179,7 @@ pub(super) struct InFlight(Rc<Connection>);
 impl InFlight {
     /// The answer was cut off.
     pub(super) fn ended_with_token(&self) {
-        self.0.gauges.ended_with_token.fetch_add(1, Ordering::Relaxed);
+        self.0.gauges().ended_with_token.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -79,13 +79,14 @@ pub(super) enum End {
 }
 
 /// How serving ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Served {
     /// Every answer that was begun was sent to its end.
     Orderly,
     /// Whoever reads what was sent must see that it broke off.
     Broken,
     Http2,
+    /// This answer ends HTTP: what follows is the upgrade's.
+    Switches(Response<Answer>),
 }
 
 enum Next {
@@ -132,6 +133,8 @@ impl Http1 {
                 End::Closed
             }
             Served::Broken => End::Closed,
+            // Apart, so that connections that never do it have no room for it.
+            Served::Switches(response) => Box::pin(self.switch(response, draining.clone())).await,
         }
     }
 
@@ -160,7 +163,7 @@ impl Http1 {
                     let asked = Asked::new(&request);
                     match self.answer(request).await {
                         Some(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                            return self.switch(response, drain).await;
+                            return Served::Switches(response);
                         }
                         Some(response) => (response, asked),
                         None => return Served::Broken,
