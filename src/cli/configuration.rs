@@ -63,7 +63,8 @@ impl Configuration {
         Self::load_file_noting(given, &Files::default())
     }
 
-    fn load_file_noting(given: Option<&Path>, files: &Files) -> Result<Self, Failure> {
+    /// As [`load_file`](Self::load_file); `files` is told of every file that is looked at.
+    pub(super) fn load_file_noting(given: Option<&Path>, files: &Files) -> Result<Self, Failure> {
         let loaded = config::load_noting(given.unwrap_or(Path::new(DEFAULT)), &environment, files)?;
         let source = given.map_or(Source::Default, |path| Source::Given(path.to_owned()));
         Ok(Self { config: loaded.config, warnings: loaded.warnings, source })

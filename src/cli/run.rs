@@ -55,12 +55,13 @@ pub(super) fn run(given: Option<&Path>) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the configuration as it was read at the start, and logs what is odd about it.
+/// Reads the configuration again, and logs what is odd about it. Never the built-in one: a file that is gone is a mistake,
+/// and not a reason to serve something else.
 fn read_again(given: Option<&Path>) -> ReadAgain {
     let given: Option<PathBuf> = given.map(Path::to_owned);
     Box::new(move |files: &Files| -> Result<Config, String> {
         let configuration =
-            Configuration::load_noting(given.as_deref(), files).map_err(|failure| failure.to_string())?;
+            Configuration::load_file_noting(given.as_deref(), files).map_err(|failure| failure.to_string())?;
         configuration.log_warnings();
         Ok(configuration.config)
     })
