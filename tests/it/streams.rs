@@ -3,10 +3,11 @@
 use std::{
     sync::{Mutex, mpsc::channel},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bearergate::config::Limits;
+use tokio::time::Instant;
 
 use crate::support::{
     Gateway, Setup, Upstream,

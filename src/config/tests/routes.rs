@@ -196,8 +196,11 @@ fn a_route_says_whether_a_connection_may_become_a_websocket_and_where_its_token_
              [[route]]\nmatch = 'GET /c'\naccess = 'public'\nupgrade = 'websocket'\nclose_at_exp = true",
         ),
         &[
-            ("`route.upgrade`", "gateway.toml:7:12"),
-            ("`route.websocket_token` has no meaning here: the route does not let a connection", "gateway.toml:10:19"),
+            ("`route.upgrade` must be \"websocket\", not \"h2c\"", "gateway.toml:7:12"),
+            (
+                "`route.websocket_token` has no meaning here: the route does not let a connection become a WebSocket",
+                "gateway.toml:10:19",
+            ),
             ("`route.close_at_exp` has no meaning here: a public route ignores the token", "gateway.toml:15:1"),
         ],
     );
