@@ -11,7 +11,7 @@ use super::{Echo, Ownerships, Revoker, Snapshot};
 use crate::{
     authn::{Authenticator, KeySource},
     config::{self, Config, Issuer, Upstream},
-    proxy::upstream::{UpstreamCounters, UpstreamSettings},
+    proxy::upstream::UpstreamSettings,
     store::Store,
 };
 
@@ -59,10 +59,9 @@ impl<'a> Before<'a> {
         self.snapshot.upstreams.get(at).cloned()
     }
 
-    /// What is counted of the upstream of this name.
-    pub(super) fn counters(&self, name: &str) -> Option<Arc<UpstreamCounters>> {
-        let known = self.snapshot.upstreams.iter().find(|known| known.name == name)?;
-        Some(Arc::clone(&known.counters))
+    /// The upstream of this name, whatever was changed of it.
+    pub(super) fn upstream_named(&self, name: &str) -> Option<&Arc<UpstreamSettings>> {
+        self.snapshot.upstreams.iter().find(|known| known.name == name)
     }
 
     /// From now on the ownerships of `after` are asked; they are told of what is still under way here.

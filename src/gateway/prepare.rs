@@ -339,7 +339,8 @@ fn upstreams(
             return same;
         }
         let servers = upstream.servers.iter().filter_map(found).collect();
-        Arc::new(UpstreamSettings {
+        let previous = before.and_then(|before| before.upstream_named(&upstream.name));
+        let settings = UpstreamSettings {
             connect_timeout: upstream.connect_timeout,
             response_timeout: upstream.response_timeout,
             retries: u32::from(upstream.retries),
@@ -352,9 +353,11 @@ fn upstreams(
             resolve: upstream.resolve,
             max_requests: upstream.max_requests,
             tls: upstream.tls.clone(),
-            counters: before.and_then(|before| before.counters(&upstream.name)).unwrap_or_default(),
+            counters: previous.map(|previous| Arc::clone(&previous.counters)).unwrap_or_default(),
             ..UpstreamSettings::new(upstream.name.clone(), servers)
-        })
+        };
+        previous.into_iter().for_each(|previous| settings.take_over(previous));
+        Arc::new(settings)
     });
     let settings: Vec<_> = settings.collect();
     upstream::watch(&settings)?;

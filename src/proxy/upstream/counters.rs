@@ -64,11 +64,4 @@ impl UpstreamCounters {
     pub(super) fn count(&self, counter: Counter) {
         self.cell(counter).fetch_add(1, Ordering::Relaxed);
     }
-
-    /// Goes on from where `previous` is now.
-    pub(super) fn continue_from(&self, previous: &Self) {
-        for counter in Counter::ALL {
-            self.cell(counter).fetch_add(previous.get(counter), Ordering::Relaxed);
-        }
-    }
 }

@@ -27,6 +27,8 @@ pub struct Shared {
     pub(super) in_flight: AtomicUsize,
     /// Requests that were above it.
     pub(super) refused: AtomicU64,
+    /// Whether somebody watches.
+    pub(super) is_watched: AtomicBool,
     /// Whoever watches sees by it that there is nothing to be watched any more.
     pub(super) alive: watch::Sender<()>,
 }
@@ -69,7 +71,6 @@ impl UpstreamSettings {
     /// Goes on with what was known of the servers that `previous` has too, when a new configuration takes its place. To be
     /// called before the first request.
     pub fn take_over(&self, previous: &Self) {
-        self.counters.continue_from(&previous.counters);
         self.shared.refused.fetch_add(previous.refused(), Ordering::Relaxed);
         let theirs = previous.endpoints();
         for server in &self.servers {

@@ -207,7 +207,7 @@ fn a_new_configuration_goes_on_with_what_was_known() {
     new.settings().take_over(old.settings());
     let endpoints = new.settings().endpoints();
     assert!(endpoints[0].is_ejected() && endpoints[1].is_up());
-    assert_eq!(new.settings().counters.get(Counter::Connect), 5);
+    assert_eq!(endpoints[0].failures(Counter::Connect), 5);
     let requests: u64 = old.settings().endpoints().iter().map(|endpoint| endpoint.requests()).sum();
     drop((old, new));
     assert_eq!(requests, 1);

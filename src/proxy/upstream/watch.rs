@@ -9,7 +9,7 @@
 use std::{
     io,
     net::{SocketAddr, ToSocketAddrs},
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -44,7 +44,9 @@ pub fn watch_with(upstreams: &[Arc<UpstreamSettings>], resolver: &Resolver) -> i
     let is_watched = |upstream: &&Arc<UpstreamSettings>| {
         upstream.health_check.is_some() || upstream.servers.iter().any(Server::is_named)
     };
-    let watched: Vec<_> = upstreams.iter().filter(is_watched).map(Watched::new).collect();
+    // One that a new configuration has kept is watched already.
+    let is_new = |upstream: &&Arc<UpstreamSettings>| !upstream.shared.is_watched.swap(true, Ordering::Relaxed);
+    let watched: Vec<_> = upstreams.iter().filter(is_watched).filter(is_new).map(Watched::new).collect();
     if watched.is_empty() {
         return Ok(());
     }
