@@ -237,13 +237,12 @@ pub(super) fn start_on(
     let spreads = spread::spreads(count);
     let load = spreads.first().map(|(spread, _)| spread.load()).unwrap_or_default();
     // From here on a failure drops `running`, which stops the threads that were started.
-    let workers = Vec::with_capacity(count);
     let (ask, asks) = mpsc::channel();
     let mut running = Running {
         address,
         admin_address,
         phase,
-        workers,
+        workers: Vec::with_capacity(count),
         admin: None,
         certificates: None,
         access_log,

@@ -86,7 +86,7 @@ enum Served {
     Broken,
     Http2,
     /// This answer ends HTTP: what follows is the upgrade's.
-    Switches(Response<Answer>),
+    Switches(Box<Response<Answer>>),
 }
 
 enum Next {
@@ -134,7 +134,7 @@ impl Http1 {
             }
             Served::Broken => End::Closed,
             // Apart, so that connections that never do it have no room for it.
-            Served::Switches(response) => Box::pin(self.switch(response, draining.clone())).await,
+            Served::Switches(response) => Box::pin(self.switch(*response, draining.clone())).await,
         }
     }
 
@@ -163,7 +163,7 @@ impl Http1 {
                     let asked = Asked::new(&request);
                     match self.answer(request).await {
                         Some(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                            return Served::Switches(response);
+                            return Served::Switches(Box::new(response));
                         }
                         Some(response) => (response, asked),
                         None => return Served::Broken,

@@ -5,8 +5,10 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixDatagram},
     process::Stdio,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::{configuration, start, status, wait_for};
 use crate::{

@@ -144,9 +144,9 @@ impl Secure {
     /// How many handshakes came to this, when that is so many.
     fn handshakes(&self, outcome: &str, expected: u64) {
         let line = format!("bearergate_tls_handshakes_total{{outcome=\"{outcome}\"}}");
-        let until = std::time::Instant::now() + PATIENCE;
+        let until = tokio::time::Instant::now() + PATIENCE;
         while self.metric(&line) != expected.to_string() {
-            assert!(std::time::Instant::now() < until, "{outcome}: {}", self.metric(&line));
+            assert!(tokio::time::Instant::now() < until, "{outcome}: {}", self.metric(&line));
             std::thread::yield_now();
         }
     }

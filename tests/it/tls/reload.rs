@@ -89,9 +89,9 @@ fn files_that_change_are_found_without_being_told() {
     let upstream = Upstream::ok();
     let secure = Secure::before(&upstream);
     secure.authority.issue(&["localhost", "new.example"]).store(secure.folder.path(), "tls");
-    let until = std::time::Instant::now() + crate::support::client::PATIENCE;
+    let until = tokio::time::Instant::now() + crate::support::client::PATIENCE;
     while secure.metric("bearergate_tls_reloads_total{outcome=\"replaced\"}") != "1" {
-        assert!(std::time::Instant::now() < until);
+        assert!(tokio::time::Instant::now() < until);
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     assert_eq!(secure.connect().get("/a").status, 200);
