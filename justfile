@@ -35,9 +35,16 @@ first-minute:
     cargo build
     tests/first_minute.sh target/debug/bearergate
 
-# `just fuzz token 600`: ten minutes. Needs a nightly compiler and cargo-fuzz.
-fuzz target seconds="60":
-    cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
+# `just fuzz token 600`: ten minutes; `just fuzz`: ten seconds of each target. Needs a nightly compiler and cargo-fuzz.
+fuzz target="" seconds=(if target == "" { "10" } else { "60" }):
+    for target in {{ if target == "" { "$(cargo +nightly fuzz list)" } else { target } }}; do \
+        cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; \
+    done
+
+# Ten million mixed requests to one gateway, whose memory must not grow. Needs Python 3.
+soak requests="10000000":
+    cargo build --release
+    benches/soak/run target/release/bearergate {{requests}}
 
 # `just bench layer`, or all of them.
 bench *names:

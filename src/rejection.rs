@@ -121,8 +121,10 @@ pub enum Rejection {
     #[error("{0}")]
     TooLarge(TooLarge),
     /// The caller sends too many requests.
-    #[error("too many requests")]
+    #[error("too many requests{}", .limit.as_ref().map(|limit| format!(": the limit {limit:?}")).unwrap_or_default())]
     RateLimited {
+        /// The limit's name in the configuration; `None`: too many tries at the built-in endpoints.
+        limit: Option<Arc<str>>,
         /// When to try again.
         retry_after: Duration,
     },
@@ -137,6 +139,14 @@ pub enum Rejection {
     /// The gateway has too much to do.
     #[error("too many requests in flight")]
     Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The upstream has as many requests as it may.
+    #[error("the upstream {upstream:?} has as many requests in flight as it may")]
+    UpstreamOverloaded {
+        /// Its name in the configuration.
+        upstream: Arc<str>,
         /// When to try again.
         retry_after: Duration,
     },
@@ -175,6 +185,9 @@ pub enum BadRequest {
     /// The request target names another host, or is of a form that is not served (RFC 9112 §3.2).
     #[error("the request target is not acceptable: {0}")]
     Target(&'static str),
+    /// It asks for WebSocket in a way that is not served (RFC 6455 §4.2.1).
+    #[error("the upgrade is not acceptable: {0}")]
+    Upgrade(&'static str),
     /// The body broke off, or was not what its framing said.
     #[error("the request body could not be read: {0}")]
     Body(String),
@@ -207,7 +220,7 @@ impl Rejection {
             Self::TooLarge(_) => Reason::TooLarge,
             Self::RateLimited { .. } => Reason::RateLimited,
             Self::KeysUnavailable { .. } => Reason::KeysUnavailable,
-            Self::Overloaded { .. } | Self::OwnerUnknown { .. } => Reason::Overloaded,
+            Self::Overloaded { .. } | Self::UpstreamOverloaded { .. } | Self::OwnerUnknown { .. } => Reason::Overloaded,
             Self::UpstreamUnreachable(_) => Reason::UpstreamUnreachable,
             Self::UpstreamTimeout(_) => Reason::UpstreamTimeout,
         }
@@ -217,8 +230,9 @@ impl Rejection {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after }
+            Self::RateLimited { retry_after, .. }
             | Self::KeysUnavailable { retry_after, .. }
+            | Self::UpstreamOverloaded { retry_after, .. }
             | Self::Overloaded { retry_after } => Some(*retry_after),
             Self::OwnerUnknown { .. } => Some(OWNER_UNKNOWN_RETRY),
             Self::NotAuthenticated

@@ -135,6 +135,12 @@ impl Throttle {
         }
     }
 
+    /// What it was made with.
+    #[must_use]
+    pub const fn settings(&self) -> &ThrottleSettings {
+        &self.settings
+    }
+
     /// Counts a try, before any work is done for it. `account`: what a user is found by, as it is compared (an e-mail, a
     /// uid), whether there is one or not. `None`: the try is at no account that can be named, and only `address` counts.
     ///

@@ -1,14 +1,16 @@
 //! From a request's headers to a principal: cache first, then the whole verification.
 
 mod builder;
+mod issuer_settings;
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use http::HeaderMap;
 
 use super::{
-    AuthnError, Awaited, CacheStats, KeySource, Principal, SchemeMatch,
+    AuthnError, Awaited, CacheStats, ClientCertificate, KeySource, Principal, SchemeMatch,
     bearer::{self, Presented},
+    binding,
     cache::{Cache, Known, Standing},
     introspection::Introspections,
     passed::Passed,
@@ -18,72 +20,13 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    jwt::{
-        Algorithm, ClaimPath, Claims, Expectations, InvalidToken, KeySet, RememberedHeaders, UnverifiedToken,
-        VerifyError, VerifyingKey,
-    },
+    jwt::{Algorithm, Claims, Expectations, InvalidToken, RememberedHeaders, UnverifiedToken, VerifyError},
 };
 
-pub use self::builder::{AuthenticatorBuilder, AuthenticatorError};
-
-/// What is known of one issuer, and what its tokens must say.
-#[derive(Debug, Clone)]
-pub struct IssuerSettings {
-    /// Its name in the configuration, for logs and for routes.
-    pub name: String,
-    /// Its keys.
-    pub keys: Arc<KeySource>,
-    /// The algorithms that its tokens may use. A key is bound to one of them besides. None, if it is asked about each
-    /// token.
-    pub algorithms: Vec<Algorithm>,
-    /// What the claims must say. Its `issuer` is also how a token finds its issuer, if there are several.
-    pub expectations: Expectations,
-    /// The claims that grant permissions.
-    pub permissions: Vec<ClaimPath>,
-}
-
-impl IssuerSettings {
-    /// An issuer with these keys, whose tokens may use the algorithms that the keys are for, and grant permissions by
-    /// `permissions`, `scope` or `scp`.
-    #[must_use]
-    pub fn new(name: impl Into<String>, keys: KeySet) -> Self {
-        let algorithms = keys.keys().iter().map(VerifyingKey::algorithm).collect();
-        Self::with_source(name, Arc::new(KeySource::known(keys)), algorithms)
-    }
-
-    /// An issuer whose keys may change, or are still to come.
-    #[must_use]
-    pub fn with_source(name: impl Into<String>, keys: Arc<KeySource>, algorithms: Vec<Algorithm>) -> Self {
-        Self {
-            name: name.into(),
-            keys,
-            algorithms,
-            expectations: Expectations::default(),
-            permissions: ["permissions", "scope", "scp"].map(ClaimPath::from).into(),
-        }
-    }
-
-    /// The exact `iss` of its tokens (RFC 7519 §4.1.1).
-    #[must_use]
-    pub fn iss(mut self, iss: impl Into<String>) -> Self {
-        self.expectations.issuer = Some(iss.into());
-        self
-    }
-
-    /// Adds an audience: the token's `aud` has to name one of those added (RFC 7519 §4.1.3).
-    #[must_use]
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.expectations.audience.push(audience.into());
-        self
-    }
-
-    /// Everything else that the claims must say.
-    #[must_use]
-    pub fn expect(mut self, change: impl FnOnce(&mut Expectations)) -> Self {
-        change(&mut self.expectations);
-        self
-    }
-}
+pub use self::{
+    builder::{AuthenticatorBuilder, AuthenticatorError},
+    issuer_settings::IssuerSettings,
+};
 
 /// Verifies the tokens of requests. Shared by all workers; nothing in it is locked while a request waits.
 #[derive(Debug)]
@@ -133,13 +76,13 @@ impl Authenticator {
         AuthenticatorBuilder::default()
     }
 
-    /// Who sent these headers.
+    /// Who sent these headers, over a connection without a client certificate.
     ///
     /// # Errors
     /// See [`AuthnError`]: nothing was presented, it has expired, it is not acceptable, or nobody can tell yet. With
-    /// [`AuthnError::Awaited`] comes what is worth waiting for; then [`authenticate_after`](Self::authenticate_after).
+    /// [`AuthnError::Awaited`] comes what is worth waiting for; then [`authenticate_over`](Self::authenticate_over) with it.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthnError> {
-        self.recall_or_verify(bearer::token(headers, self.scheme, self.token_bytes)?, None)
+        self.authenticate_over(headers, None, None)
     }
 
     /// Who sent these headers, now that `awaited` has ended: by what it brought, if that is about their token. Nobody is
@@ -148,7 +91,23 @@ impl Authenticator {
     /// # Errors
     /// As [`authenticate`](Self::authenticate), never [`AuthnError::Awaited`].
     pub fn authenticate_after(&self, headers: &HeaderMap, awaited: &Awaited) -> Result<Principal, AuthnError> {
-        self.recall_or_verify(bearer::token(headers, self.scheme, self.token_bytes)?, Some(awaited))
+        self.authenticate_over(headers, None, Some(awaited))
+    }
+
+    /// Who sent these headers over a connection whose client has proven to have `certificate`: a token may be bound to it
+    /// (RFC 8705 §3). `after` is what has been waited for, if anything has.
+    ///
+    /// # Errors
+    /// As [`authenticate`](Self::authenticate); with `after` never [`AuthnError::Awaited`].
+    pub fn authenticate_over(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&ClientCertificate>,
+        after: Option<&Awaited>,
+    ) -> Result<Principal, AuthnError> {
+        let token = bearer::token(headers, self.scheme, self.token_bytes)?;
+        let principal = self.recall_or_verify(token, after)?;
+        binding::check(principal.certificate(), certificate).map(|()| principal)
     }
 
     /// Whose token this is. [`authenticate`](Self::authenticate) without the headers.
@@ -156,7 +115,8 @@ impl Authenticator {
     /// # Errors
     /// As [`authenticate`](Self::authenticate), never [`AuthnError::NotAuthenticated`].
     pub fn authenticate_token(&self, token: &str) -> Result<Principal, AuthnError> {
-        self.recall_or_verify(Presented::from(token), None)
+        let principal = self.recall_or_verify(Presented::from(token), None)?;
+        binding::check(principal.certificate(), None).map(|()| principal)
     }
 
     fn recall_or_verify(&self, token: Presented<'_>, after: Option<&Awaited>) -> Result<Principal, AuthnError> {
@@ -172,7 +132,8 @@ impl Authenticator {
     }
 
     /// As [`authenticate`](Self::authenticate), always by the whole verification, and `passed` is told of every step on
-    /// the way: what comes behind the last one failed. To explain an answer by what gives it.
+    /// the way: what comes behind the last one failed. To explain an answer by what gives it; what a token is bound to is
+    /// not looked at.
     ///
     /// # Errors
     /// As [`authenticate`](Self::authenticate).
@@ -184,6 +145,16 @@ impl Authenticator {
     ) -> Result<Principal, AuthnError> {
         let token = bearer::token(headers, self.scheme, self.token_bytes)?;
         self.verify(token.text()?, self.clock.now(), after, passed)
+    }
+
+    /// Whether a token that was accepted before still is, but for a change of its issuer's keys: for what lasts longer than
+    /// a request.
+    ///
+    /// # Errors
+    /// [`AuthnError::TokenExpired`], and [`AuthnError::InvalidToken`] if it was revoked.
+    pub fn still_accepts(&self, principal: &Principal) -> Result<(), AuthnError> {
+        let ended = self.clock.now() >= principal.ends_at();
+        if ended { Err(AuthnError::TokenExpired) } else { self.unless_revoked(principal.clone()).map(drop) }
     }
 
     /// The name in the configuration of the issuer whose the presented token is, or only says that it is. For the log.
@@ -330,7 +301,8 @@ impl Authenticator {
         let standing = Standing { expires, verified: now, issuer: at, generation };
         match outcome {
             Ok(()) => {
-                let principal = Principal::new(&issuer.profile, token, &claims, standing, &self.grants)?;
+                let binding = issuer.expectations.binding;
+                let principal = Principal::new(&issuer.profile, token, &claims, standing, binding, &self.grants)?;
                 let revoked = self.revocations.revokes(&principal, || Cow::Borrowed(&claims));
                 let principal = if told { principal.told(claims) } else { principal };
                 self.cache.insert(Known::Good(principal.clone()));

@@ -8,6 +8,7 @@
 //! 4. What later requests need of it is computed once and kept as a [`Principal`].
 //! 5. Known or new, it must not be revoked ([`revocation`]), and has the roles that its subject is granted now
 //!    ([`role_grants`]).
+//! 6. A token that is bound to a certificate needs a connection with it ([`binding`]).
 //!
 //! The vocabulary: *not authenticated* means that nothing was presented; *invalid* that something was, and it is not
 //! acceptable; *keys unavailable* that nobody can tell yet, which is never the client's fault and never lets it in.
@@ -15,6 +16,7 @@
 mod authenticator;
 mod awaited;
 pub mod bearer;
+pub mod binding;
 pub mod cache;
 mod grants;
 mod identity;
@@ -36,6 +38,7 @@ pub use self::{
     authenticator::{Authenticator, AuthenticatorBuilder, AuthenticatorError, IssuerSettings},
     awaited::Awaited,
     bearer::SchemeMatch,
+    binding::ClientCertificate,
     cache::{CacheSettings, CacheStats},
     grants::{PermissionSet, Roles, Vocabulary},
     identity::{HeaderFormat, IdentityHeader},

@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
 
 use super::{
+    ClientCertificate, binding,
     cache::Standing,
     grants::{self, PermissionSet, Roles, Vocabulary},
     identity::{self, IdentityHeader},
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    jwt::{ClaimPath, Claims, InvalidToken},
+    jwt::{Binding, ClaimPath, Claims, InvalidToken},
 };
 
 /// Who is calling. A clone costs one reference count; all of it was computed when the token was verified, and is again
@@ -35,6 +36,8 @@ struct Inner {
     claims: OnceLock<Box<Claims>>,
     expires_at: Timestamp,
     standing: Standing,
+    /// The certificate that it is bound to.
+    bound: Option<Box<ClientCertificate>>,
     subject: Option<Box<str>>,
     permissions: PermissionSet,
     granted: Granted,
@@ -69,8 +72,10 @@ impl Principal {
         token: &str,
         claims: &Claims,
         standing: Standing,
+        binding: Binding,
         grants: &RoleGrants,
     ) -> Result<Self, InvalidToken> {
+        let bound = binding::certificate_of(claims, binding)?.map(Box::new);
         let subject: Option<Box<str>> = claims.subject_text(&profile.subject)?.map(Box::from);
         let granted = grants.of(&profile.issuer, subject.as_deref());
         let mut indices = Vec::new();
@@ -87,6 +92,7 @@ impl Principal {
             claims: OnceLock::new(),
             expires_at: claims.expires_at(),
             standing,
+            bound,
             subject,
             permissions,
             granted,
@@ -137,6 +143,12 @@ impl Principal {
         &self.0.standing
     }
 
+    /// The certificate that the token is bound to, if it is (RFC 8705 §3.1).
+    #[must_use]
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        self.0.bound.as_deref()
+    }
+
     /// When the token ends (`exp`).
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
@@ -144,7 +156,7 @@ impl Principal {
     }
 
     /// From when on the token is not accepted: its `exp` and the issuer's leeway.
-    pub(super) fn ends_at(&self) -> Timestamp {
+    pub(crate) fn ends_at(&self) -> Timestamp {
         self.0.standing.expires
     }
 

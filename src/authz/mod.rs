@@ -16,5 +16,5 @@ pub use self::{
     ownership::{OwnerAwaited, Ownership, OwnershipSource},
     path::{PathError, PathExceptions},
     policy::{Denial, OwnerQuestion, Permit, Policy},
-    route::{Access, Match, Mode, Pattern, PatternError, RouteError, RouteSpec, Routes, Rule},
+    route::{Access, Match, Mode, Pattern, PatternError, RouteError, RouteSpec, Routes, Rule, WebSocketToken},
 };

@@ -21,7 +21,7 @@ use http::Method;
 use self::table::{Node, Search, Target};
 pub use self::{
     pattern::{Pattern, PatternError},
-    spec::{Access, Mode, RouteSpec},
+    spec::{Access, Mode, RouteSpec, WebSocketToken},
     table::RouteError,
 };
 use super::{
@@ -45,6 +45,9 @@ pub struct Rule {
     allow: PathExceptions,
     issuers: Box<[Box<str>]>,
     mode: Mode,
+    websocket: Option<WebSocketToken>,
+    close_at_exp: bool,
+    limits: Box<[usize]>,
 }
 
 impl Rule {
@@ -98,6 +101,24 @@ impl Rule {
         self.mode
     }
 
+    /// Whether a connection may go on with WebSocket, and where the token of its handshake may stand.
+    #[must_use]
+    pub const fn websocket(&self) -> Option<WebSocketToken> {
+        self.websocket
+    }
+
+    /// Whether what is answered ends with the token at the latest.
+    #[must_use]
+    pub const fn closes_at_exp(&self) -> bool {
+        self.close_at_exp
+    }
+
+    /// The rate limits that its requests count against, by their indices; empty: none.
+    #[must_use]
+    pub const fn limits(&self) -> &[usize] {
+        &self.limits
+    }
+
     /// Stands for the rule of a request that none covers, in report mode.
     pub(super) fn of_nothing(upstream: usize) -> Self {
         Self {
@@ -111,6 +132,9 @@ impl Rule {
             allow: PathExceptions::NONE,
             issuers: Box::default(),
             mode: Mode::Report,
+            websocket: None,
+            close_at_exp: false,
+            limits: Box::default(),
         }
     }
 
@@ -256,6 +280,9 @@ impl Routes {
             allow: spec.allow,
             issuers: spec.issuers.iter().map(|name| name.as_str().into()).collect(),
             mode: spec.mode,
+            websocket: spec.websocket,
+            close_at_exp: spec.close_at_exp,
+            limits: spec.limits.clone().into(),
         });
         let target = Target(Arc::clone(&rule));
         self.root.insert(pattern, &target)?;

@@ -40,8 +40,8 @@ pub(super) struct Banner<'a> {
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &self.configuration.config;
-        let (version, address) = (env!("CARGO_PKG_VERSION"), self.running.address());
-        writeln!(formatter, "\n{BOLD}bearergate {version} listens on http://{address}{BOLD:#}\n")?;
+        let (version, address, scheme) = (env!("CARGO_PKG_VERSION"), self.running.address(), scheme(config));
+        writeln!(formatter, "\n{BOLD}bearergate {version} listens on {scheme}://{address}{BOLD:#}\n")?;
         let mut line = |name: &str, value: &str| writeln!(formatter, "  {FAINT}{name:<14}{FAINT:#} {value}");
         line("configuration", &self.configuration.name())?;
         line("preset", config.preset.as_deref().unwrap_or("none"))?;
@@ -90,7 +90,8 @@ impl Banner<'_> {
     }
 
     fn curl(&self, example: &Example<'_>) -> String {
-        let url = format!("http://{}{}", reachable(self.running.address()), example.path);
+        let scheme = scheme(&self.configuration.config);
+        let url = format!("{scheme}://{}{}", reachable(self.running.address()), example.path);
         format!("curl -i {}", quoted(&url))
     }
 
@@ -131,6 +132,11 @@ impl Banner<'_> {
     }
 }
 
+/// What clients speak.
+const fn scheme(config: &Config) -> &'static str {
+    if config.listen.tls.is_some() { "https" } else { "http" }
+}
+
 /// The permissions that the example's route asks for: all, and of a choice the first.
 fn asked<'a>(example: &'a Example<'_>) -> impl Iterator<Item = &'a String> {
     example.route.permissions.iter().chain(example.route.any_permission.first())
@@ -151,9 +157,8 @@ fn described(upstream: &Upstream) -> String {
         .servers
         .iter()
         .map(|server| match server {
-            Server::Http { authority } => format!("http://{authority}"),
-            Server::H2c { authority } => format!("h2c://{authority}"),
-            Server::Echo => "builtin:echo (answers with what it received)".to_owned(),
+            Server::Echo => format!("{server} (answers with what it received)"),
+            server => server.to_string(),
         })
         .collect();
     format!("{}: {}", upstream.name, servers.join(", "))

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     authn::{Authenticator, KeySource, Vocabulary},
     clock::Clock,
-    config::{self, Config, Diagnostics, Issuer},
+    config::{self, Config, Diagnostics, Files, Issuer},
     contract::Contract,
     gateway::{PrepareError, keys, prepare},
 };
@@ -43,10 +43,16 @@ pub(super) enum Source {
 impl Configuration {
     /// The file that is `given`, or the default one; if that is not there, the built-in one.
     pub(super) fn load(given: Option<&Path>) -> Result<Self, Failure> {
+        Self::load_noting(given, &Files::default())
+    }
+
+    /// As [`load`](Self::load); `files` is told of every file that is looked at.
+    pub(super) fn load_noting(given: Option<&Path>, files: &Files) -> Result<Self, Failure> {
         let missing = fs::symlink_metadata(DEFAULT).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         if given.is_some() || !missing {
-            return Self::load_file(given);
+            return Self::load_file_noting(given, files);
         }
+        files.note(Path::new(DEFAULT));
         complain(&format!("{BOLD}note{BOLD:#}: there is no {DEFAULT} here; the built-in one is used"));
         let loaded = config::parse(BUILT_IN, "gateway.toml (built in)", Path::new(""), &environment)?;
         Ok(Self { config: loaded.config, warnings: loaded.warnings, source: Source::BuiltIn })
@@ -54,7 +60,12 @@ impl Configuration {
 
     /// The file that is `given`, or the default one.
     pub(super) fn load_file(given: Option<&Path>) -> Result<Self, Failure> {
-        let loaded = config::load(given.unwrap_or(Path::new(DEFAULT)), &environment)?;
+        Self::load_file_noting(given, &Files::default())
+    }
+
+    /// As [`load_file`](Self::load_file); `files` is told of every file that is looked at.
+    pub(super) fn load_file_noting(given: Option<&Path>, files: &Files) -> Result<Self, Failure> {
+        let loaded = config::load_noting(given.unwrap_or(Path::new(DEFAULT)), &environment, files)?;
         let source = given.map_or(Source::Default, |path| Source::Given(path.to_owned()));
         Ok(Self { config: loaded.config, warnings: loaded.warnings, source })
     }
@@ -63,6 +74,13 @@ impl Configuration {
     pub(super) fn warn(&self) {
         if !self.warnings.is_empty() {
             complain(&self.warnings.render(true));
+        }
+    }
+
+    /// Logs what is odd about it.
+    pub(super) fn log_warnings(&self) {
+        if !self.warnings.is_empty() {
+            tracing::warn!("{}", self.warnings);
         }
     }
 

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     authn::Vocabulary,
     clock::Clock,
-    config::{Config, KeySource, Server},
+    config::{Config, KeySource},
     contract::Contract,
     gateway::{
         PrepareError,
@@ -105,6 +105,7 @@ fn explain(question: &Question, configuration: &Configuration) -> Result<Value, 
         policy: &policy,
         contract: &Contract::new(config.dialect.clone()),
         limits: &config.limits,
+        rate_limits: config.rate_limits.iter().map(ToString::to_string).collect(),
         clock: &clock,
         upstreams: upstreams(config),
         publishes: config.issuers.iter().any(|issuer| matches!(issuer.keys, KeySource::SigningKeys(_))),
@@ -117,13 +118,10 @@ fn explain(question: &Question, configuration: &Configuration) -> Result<Value, 
 }
 
 fn upstreams(config: &Config) -> Vec<(String, Vec<String>)> {
-    let server = |server: &Server| match server {
-        Server::Http { authority } => format!("http://{authority}"),
-        Server::H2c { authority } => format!("h2c://{authority}"),
-        Server::Echo => "builtin:echo".to_owned(),
-    };
     let upstreams = config.upstreams.iter();
-    upstreams.map(|upstream| (upstream.name.clone(), upstream.servers.iter().map(server).collect())).collect()
+    upstreams
+        .map(|upstream| (upstream.name.clone(), upstream.servers.iter().map(ToString::to_string).collect()))
+        .collect()
 }
 
 /// For people. It may come from another machine, so nothing in it acts on the terminal.
@@ -171,7 +169,12 @@ fn asked(rule: &Value) -> String {
     };
     let mut parts = vec![rule["access"].as_str().map(shown).unwrap_or_default()];
     let owner = rule["owner"].as_str().map(shown).unwrap_or_default();
-    for (name, value) in [("permissions", names("permissions")), ("owner", owner), ("issuers", names("issuers"))] {
+    for (name, value) in [
+        ("permissions", names("permissions")),
+        ("owner", owner),
+        ("issuers", names("issuers")),
+        ("rate limit", names("rate_limits")),
+    ] {
         if !value.is_empty() {
             parts.push(format!("{name} {value}"));
         }

@@ -1,6 +1,6 @@
 //! Why a command ends without an answer, and with which number.
 
-use std::process::ExitCode;
+use std::{fmt, process::ExitCode};
 
 use super::terminal::{BAD, complain};
 use crate::{
@@ -44,6 +44,16 @@ impl Failure {
     }
 }
 
+impl fmt::Display for Failure {
+    /// Without colours, for a log.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mistakes(mistakes) => mistakes.fmt(formatter),
+            Self::Configuration(message) | Self::Usage(message) | Self::Other(message) => formatter.write_str(message),
+        }
+    }
+}
+
 impl From<Diagnostics> for Failure {
     fn from(mistakes: Diagnostics) -> Self {
         Self::Mistakes(mistakes)
@@ -65,7 +75,9 @@ impl From<PrepareError> for Failure {
     fn from(error: PrepareError) -> Self {
         match error {
             PrepareError::Keys(error) => error.into(),
-            PrepareError::Routes(_) | PrepareError::Issuers(_) => Self::Configuration(error.to_string()),
+            PrepareError::Routes(_) | PrepareError::Issuers(_) | PrepareError::Tls(_) => {
+                Self::Configuration(error.to_string())
+            }
             #[cfg(feature = "accounts")]
             PrepareError::Accounts(_) => Self::Other(error.to_string()),
             PrepareError::Echo(_) | PrepareError::Store(_) => Self::Other(error.to_string()),

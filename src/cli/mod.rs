@@ -188,7 +188,7 @@ pub fn main() -> ExitCode {
 fn dispatch(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let load = || Configuration::load(arguments.config.as_deref());
     match arguments.command.as_ref().unwrap_or(&Command::Run) {
-        Command::Run => run::run(&load()?),
+        Command::Run => run::run(arguments.config.as_deref()),
         Command::Check(options) => check::run(options, &Configuration::load_file(arguments.config.as_deref())?),
         Command::Routes(options) => routes::run(options, &load()?),
         Command::Init(options) => init::run(options, arguments.config.as_deref()),

@@ -43,19 +43,26 @@ pub(super) fn count(config: &Config) -> usize {
 
 /// A table of the first `most` routes.
 pub(super) fn list(config: &Config, most: usize) -> String {
+    // Where there is none, nobody misses the column.
+    let has_limits = config.routes.iter().any(|route| !route.limits.is_empty());
     let rows = each(config).take(most).map(|(pattern, route)| {
         let (methods, path) = pattern.split_once(' ').unwrap_or(("*", &pattern));
         let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-        vec![
+        let mut row = vec![
             methods.to_owned(),
             path.to_owned(),
             access(route),
             dash(permissions(route)),
             dash(route.owner.clone().unwrap_or_default()),
             dash(upstream(route, config).unwrap_or_default().to_owned()),
-        ]
+        ];
+        if has_limits {
+            row.push(dash(limits(route, config).join("; ")));
+        }
+        row
     });
-    table(&["METHODS", "PATH", "ACCESS", "PERMISSIONS", "OWNER", "UPSTREAM"], rows)
+    let names = ["METHODS", "PATH", "ACCESS", "PERMISSIONS", "OWNER", "UPSTREAM", "RATE LIMIT"];
+    table(names.get(..6 + usize::from(has_limits)).unwrap_or(&names), rows)
 }
 
 /// Who is let in, and whether that is only reported.
@@ -76,6 +83,10 @@ fn permissions(route: &RouteSpec) -> String {
     if all.is_empty() || any.is_empty() { all + &any } else { format!("{all}, and {any}") }
 }
 
+fn limits(route: &RouteSpec, config: &Config) -> Vec<String> {
+    route.limits.iter().filter_map(|at| config.rate_limits.get(*at)).map(ToString::to_string).collect()
+}
+
 fn upstream<'a>(route: &RouteSpec, config: &'a Config) -> Option<&'a str> {
     if !route.builtin.is_empty() {
         return Some(BUILT_IN);
@@ -94,6 +105,7 @@ fn describe(pattern: &str, route: &RouteSpec, config: &Config) -> Value {
         "any_permission": route.any_permission,
         "owner": route.owner,
         "issuers": route.issuers,
+        "rate_limits": limits(route, config),
         "upstream": upstream(route, config).filter(|_| route.builtin.is_empty()),
         "built_in": !route.builtin.is_empty(),
     })

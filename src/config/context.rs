@@ -1,6 +1,10 @@
 //! What reading needs besides the text: the environment, the folders, and where mistakes go.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::{
     diagnostics::{Diagnostic, Place, Problems},
@@ -17,6 +21,30 @@ pub(super) struct Context<'a> {
     /// The folder of each source: what its relative paths are relative to.
     pub(super) bases: Vec<PathBuf>,
     pub(super) state_folder: PathBuf,
+    pub(super) files: &'a Files,
+}
+
+/// The files and folders that a configuration was read from, or would have been: those that are missing too.
+#[derive(Debug, Default)]
+pub struct Files(RefCell<BTreeSet<PathBuf>>);
+
+impl Files {
+    /// All of them, in the order of their names.
+    #[must_use]
+    pub fn list(&self) -> Vec<PathBuf> {
+        self.0.borrow().iter().cloned().collect()
+    }
+
+    /// That this one was looked at.
+    pub fn note(&self, path: &Path) {
+        self.0.borrow_mut().insert(path.to_owned());
+    }
+
+    /// A whole file, or why it cannot be had.
+    pub(super) fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        self.note(path);
+        read_at_most(path, LARGEST_FILE)
+    }
 }
 
 impl Context<'_> {
@@ -28,11 +56,6 @@ impl Context<'_> {
     pub(super) fn resolve(&self, path: &Path, place: Place) -> PathBuf {
         self.bases.get(place.source).map_or_else(|| path.to_owned(), |base| base.join(path))
     }
-}
-
-/// A whole file, or why it cannot be had.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    read_at_most(path, LARGEST_FILE)
 }
 
 /// A whole file of at most `most` bytes.

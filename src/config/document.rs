@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 #[cfg(feature = "accounts")]
-use super::Accounts;
+use super::{Accounts, node::Entry};
 use super::{
+    BuiltIn,
     access_log::AccessLog,
     context::Context,
     cors::Cors,
@@ -15,6 +16,7 @@ use super::{
     issuer::{self, Issuer},
     node::Table,
     ownership::{self, OwnershipSettings},
+    rate_limit::RateLimit,
     reader::{At, Reader},
     route::{self, Names},
     settings::{self, Admin, Limits, Listen},
@@ -54,6 +56,8 @@ pub struct Config {
     pub cache: CacheSettings,
     /// What is let through: the preset's and the file's. At least one, and no two tie.
     pub routes: Vec<RouteSpec>,
+    /// How often somebody may come; a route names its limits by their indices.
+    pub rate_limits: Vec<RateLimit>,
     /// How it is told whose a resource is.
     pub ownerships: Vec<OwnershipSettings>,
     /// What the upstream is told about the caller.
@@ -112,22 +116,20 @@ impl Config {
         let (issuer_names, issuers) = issuers(&mut reader, generated);
         let identity_headers = IdentityHeaders::read(reader.table("identity_headers"), &issuer_names, &issuers);
         let (ownership_names, ownerships) = ownerships(&mut reader);
-        let names = Names { upstreams: &upstream_names, ownerships: &ownership_names, issuers: &issuer_names, mode };
+        let (limit_names, mut rate_limits) = rate_limits(&mut reader);
+        let names = Names {
+            upstreams: &upstream_names,
+            ownerships: &ownership_names,
+            issuers: &issuer_names,
+            rate_limits: &limit_names,
+            mode,
+        };
         let known: Vec<_> = ownerships.iter().map(OwnershipSettings::of_routes).collect();
         #[cfg(feature = "accounts")]
-        let accounts = Accounts::read(accounts_entry, &issuer_names, &issuers, context);
-        #[cfg(feature = "accounts")]
-        let built_in = accounts
-            .iter()
-            .zip(accounts_entry)
-            .flat_map(|(accounts, entry)| accounts.routes(entry, issuers.len() > 1))
-            .collect();
+        let (accounts, built_in) = accounts(accounts_entry, &issuer_names, &issuers, context);
         #[cfg(not(feature = "accounts"))]
-        let built_in = accounts_entry.map_or_else(Vec::new, |_| {
-            reader.unsupported(&["accounts"]);
-            Vec::new()
-        });
-        let routes = route::read(reader.entry("route"), built_in, &names, &known, context);
+        let built_in = no_accounts(&mut reader);
+        let routes = route::read(reader.entry("route"), built_in, &names, &known, &mut rate_limits, context);
         let state_folder = context.state_folder.clone();
         let needs_store = ownership::needs_store(&ownerships) || accounts_entry.is_some();
         let store = store.or_else(|| needs_store.then(|| store::generated(&state_folder)));
@@ -144,6 +146,7 @@ impl Config {
             roles,
             cache,
             routes,
+            rate_limits,
             ownerships,
             identity_headers,
             cors,
@@ -154,6 +157,26 @@ impl Config {
             state_folder,
         })
     }
+}
+
+/// The built-in endpoints, and the routes that they answer.
+#[cfg(feature = "accounts")]
+fn accounts(
+    entry: Option<&Entry>,
+    issuer_names: &[&str],
+    issuers: &[Issuer],
+    context: &Context<'_>,
+) -> (Option<Accounts>, Vec<BuiltIn>) {
+    let accounts = Accounts::read(entry, issuer_names, issuers, context);
+    let routes = accounts.iter().zip(entry).flat_map(|(accounts, entry)| accounts.routes(entry, issuers.len() > 1));
+    let built_in = routes.collect();
+    (accounts, built_in)
+}
+
+#[cfg(not(feature = "accounts"))]
+fn no_accounts(reader: &mut Reader<'_>) -> Vec<BuiltIn> {
+    reader.unsupported(&["accounts"]);
+    Vec::new()
 }
 
 /// Two listeners cannot have one port.
@@ -209,6 +232,17 @@ fn issuers<'a>(reader: &mut Reader<'a>, generated: &[String]) -> (Vec<&'a str>, 
     issuer::report_ambiguous(&issuers, reader.context);
     introspection::report_second(&issuers, reader.context);
     (names, issuers.into_iter().map(|read| read.value).collect())
+}
+
+/// All limits that have a name, and the names. A wrong one leaves none, and then no configuration is used.
+fn rate_limits<'a>(reader: &mut Reader<'a>) -> (Vec<&'a str>, Vec<RateLimit>) {
+    let mut names = Vec::new();
+    let mut limits = Vec::new();
+    for (name, reader) in reader.named("rate_limit") {
+        names.push(name);
+        limits.extend(RateLimit::read(name, reader));
+    }
+    (names, limits)
 }
 
 /// All ownerships, and the names of wrong ones too, so that a route may name them.

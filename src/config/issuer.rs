@@ -10,12 +10,16 @@ use super::{
     reader::{At, Reader},
     values::{Mistake, claim_path, duration, one_of, owned, shown, similar, text},
 };
-use crate::jwt::{Algorithm, ClaimPath, ClaimValue, Expectations};
+use crate::jwt::{Algorithm, Binding, ClaimPath, ClaimValue, Expectations};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The longest leeway: more would be another expiry.
 const MAX_LEEWAY: Duration = Duration::from_secs(600);
+
+/// What becomes of tokens that are bound to a key.
+const BINDINGS: [(&str, Binding); 3] =
+    [("checked", Binding::Checked), ("required", Binding::Required), ("ignored", Binding::Ignored)];
 
 /// One issuer of tokens.
 #[derive(Clone, Debug)]
@@ -71,6 +75,7 @@ fn expectations(reader: &mut Reader<'_>) -> Expectations {
         max_life: reader
             .read("max_life", |node| duration(node, Duration::from_secs(1)..=DAY * 3650))
             .map(|read| read.value),
+        binding: reader.read_or("binding", default.binding, |node| one_of(node, &BINDINGS)),
     }
 }
 

@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 
 use super::{
-    context::read_file,
     diagnostics::{Diagnostic, Place},
     introspection,
     node::{Entry, Node, Table},
@@ -301,7 +300,7 @@ impl<'a> IssuerKeys<'_, 'a> {
     fn file(&mut self, key: &'static str) -> Option<At<Vec<u8>>> {
         let At { value, place } = self.reader.read(key, path)?;
         let path = self.reader.context.resolve(&value, place);
-        match read_file(&path) {
+        match self.reader.context.files.read(&path) {
             Ok(value) => Some(At { value, place }),
             Err(error) => {
                 let message =

@@ -27,6 +27,7 @@ mod node;
 pub mod openapi;
 mod ownership;
 mod preset;
+mod rate_limit;
 mod reader;
 mod remote_keys;
 mod route;
@@ -36,6 +37,7 @@ mod store;
 // Nobody reads it yet.
 #[cfg(feature = "supabase")]
 mod supabase;
+pub mod tls;
 mod upstream;
 mod values;
 
@@ -51,6 +53,7 @@ pub use self::accounts::{Accounts, Backend, Mail};
 pub(crate) use self::values::duration_in;
 pub use self::{
     access_log::{AccessLog, AccessLogFormat, AccessLogTarget},
+    context::Files,
     cors::{Cors, Origins},
     diagnostics::Diagnostics,
     document::Config,
@@ -59,11 +62,13 @@ pub use self::{
     issuer::Issuer,
     key_source::KeySource,
     ownership::{OwnerSource, OwnershipSettings},
+    rate_limit::{LimitedBy, RateLimit},
     settings::{Admin, Limits, Listen},
+    tls::Tls,
     upstream::{Server, Upstream},
 };
 use self::{
-    context::{Context, read_file},
+    context::Context,
     diagnostics::{Diagnostic, Place, Problems, Source},
     node::Table,
     reader::Reader,
@@ -95,10 +100,18 @@ pub struct Loaded {
 /// # Errors
 /// Every mistake in it; also when the file is missing, unreadable, larger than 4 MiB or not UTF-8.
 pub fn load(path: &Path, environment: &Environment<'_>) -> Result<Loaded, Diagnostics> {
+    load_noting(path, environment, &Files::default())
+}
+
+/// As [`load`]; `files` is told of every file that is looked at, whatever comes of it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_noting(path: &Path, environment: &Environment<'_>, files: &Files) -> Result<Loaded, Diagnostics> {
     let name = path.display().to_string();
-    let text = read_file(path).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
+    let text = files.read(path).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
     match text {
-        Ok(text) => parse(&text, &name, path.parent().unwrap_or(Path::new("")), environment),
+        Ok(text) => parse_noting(&text, &name, path.parent().unwrap_or(Path::new("")), environment, files),
         Err(error) => {
             let problems = Problems::default();
             problems.push(Diagnostic::mistake(format!("the configuration cannot be read: {error}")));
@@ -112,12 +125,22 @@ pub fn load(path: &Path, environment: &Environment<'_>) -> Result<Loaded, Diagno
 /// # Errors
 /// Every mistake in it.
 pub fn parse(text: &str, name: &str, base: &Path, environment: &Environment<'_>) -> Result<Loaded, Diagnostics> {
+    parse_noting(text, name, base, environment, &Files::default())
+}
+
+fn parse_noting(
+    text: &str,
+    name: &str,
+    base: &Path,
+    environment: &Environment<'_>,
+    files: &Files,
+) -> Result<Loaded, Diagnostics> {
     let problems = Problems::default();
     let mut sources = vec![Source::new(name, text)];
     let file = Table::parse(text, 0, environment, &problems);
     let state_folder = state_folder(base, environment);
-    let mut context = Context { problems: &problems, environment, bases: vec![base.to_owned()], state_folder };
-    let preset = Reader::document(&file, &context).read("preset", |node| preset::find(node, base));
+    let mut context = Context { problems: &problems, environment, bases: vec![base.to_owned()], state_folder, files };
+    let preset = Reader::document(&file, &context).read("preset", |node| preset::find(node, base, files));
     #[cfg_attr(not(feature = "supabase"), expect(unused_mut, reason = "only Supabase adds to it"))]
     let (mut table, generated) = match &preset {
         Some(found) => {

@@ -12,7 +12,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    context::{Context, read_file},
+    context::{Context, Files},
     diagnostics::Diagnostic,
     key_source,
     node::{Entry, Node, Table, Value},
@@ -32,10 +32,10 @@ pub(super) struct PresetText {
 }
 
 /// Finds the preset that `node` names.
-pub(super) fn find(node: &Node, base: &Path) -> Result<PresetText, Mistake> {
+pub(super) fn find(node: &Node, base: &Path, files: &Files) -> Result<PresetText, Mistake> {
     let name = text(node)?;
     if name.contains('/') || Path::new(name).extension().is_some_and(|extension| extension == "toml") {
-        return read(name, base);
+        return read(name, base, files);
     }
     let Some(preset) = Preset::named(name) else {
         let mistake = Mistake::new(format!("names \"{}\", which is not a preset", shown(name)));
@@ -55,11 +55,11 @@ pub(super) fn find(node: &Node, base: &Path) -> Result<PresetText, Mistake> {
     })
 }
 
-fn read(name: &str, base: &Path) -> Result<PresetText, Mistake> {
+fn read(name: &str, base: &Path, files: &Files) -> Result<PresetText, Mistake> {
     let path = base.join(name);
     let shown_path = shown(&path.display().to_string());
     let refuse = |why: &str| Mistake::new(format!("names a file that cannot be read: `{shown_path}`: {why}"));
-    let bytes = read_file(&path).map_err(|error| refuse(&error))?;
+    let bytes = files.read(&path).map_err(|error| refuse(&error))?;
     let text = String::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8"))?;
     let base = path.parent().unwrap_or(base).to_owned();
     Ok(PresetText { preset: name.to_owned(), name: path.display().to_string(), text, base })

@@ -157,16 +157,6 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// A key of the format whose feature is not built.
-    pub(super) fn unsupported(&mut self, keys: &[&'static str]) {
-        for key in keys {
-            if let Some(entry) = self.entry(key) {
-                let message = format!("`{}` is not yet supported", self.path_of(key));
-                self.context.report(Diagnostic::mistake(message).at(entry.place));
-            }
-        }
-    }
-
     /// `key` is needed and not there.
     pub(super) fn missing(&self, key: &str, help: &str) {
         let message = format!("`{}` is missing", self.path_of(key));

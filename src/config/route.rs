@@ -9,12 +9,13 @@ use super::{
     context::Context,
     diagnostics::{Diagnostic, Place},
     node::{Entry, Node, Value},
+    rate_limit::{RateLimit, RouteLimits},
     reader::{At, Reader},
-    values::{Mistake, known, one_of, owned, parsed},
+    values::{Mistake, boolean, known, one_of, owned, parsed},
 };
 use crate::{
     authn::Vocabulary,
-    authz::{Access, Mode, Ownership, PathExceptions, Pattern, RouteError, RouteSpec, Routes},
+    authz::{Access, Mode, Ownership, PathExceptions, Pattern, RouteError, RouteSpec, Routes, WebSocketToken},
 };
 
 /// The upstream of a route that names none.
@@ -25,6 +26,7 @@ pub(super) struct Names<'n> {
     pub(super) upstreams: &'n [&'n str],
     pub(super) ownerships: &'n [&'n str],
     pub(super) issuers: &'n [&'n str],
+    pub(super) rate_limits: &'n [&'n str],
     /// What becomes of a request that may not pass, unless its route says otherwise.
     pub(super) mode: Mode,
 }
@@ -35,14 +37,17 @@ struct Route {
     patterns: Vec<At<Pattern>>,
     place: Place,
     names_upstream: bool,
+    limits: RouteLimits,
 }
 
-/// Reads the list of routes; `entry` is absent where neither file has one.
+/// Reads the list of routes; `entry` is absent where neither file has one. `limits` are those that have a name; those of
+/// single routes are added.
 pub(super) fn read(
     entry: Option<&Entry>,
     built_in: Vec<BuiltIn>,
     names: &Names<'_>,
     ownerships: &[(String, Ownership)],
+    limits: &mut Vec<RateLimit>,
     context: &Context<'_>,
 ) -> Vec<RouteSpec> {
     let mut routes = entry.map_or_else(Vec::new, |entry| read_all(entry, names, context));
@@ -55,9 +60,10 @@ pub(super) fn read(
     check_unmatched(&routes, names, context);
     check_issuers(&routes, names, context);
     let specs: Vec<RouteSpec> = routes
-        .iter()
+        .iter_mut()
         .map(|route| RouteSpec {
             patterns: route.patterns.iter().map(|read| read.value.clone()).collect(),
+            limits: std::mem::replace(&mut route.limits, RouteLimits::Default).place(limits),
             ..route.spec.clone()
         })
         .collect();
@@ -96,19 +102,24 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
     let issuers = values(reader.some("issuers", |node| known(node, "issuer", names.issuers)).unwrap_or_default());
     let allow = reader.any("allow", parsed::<PathExceptions>).into_iter();
     let names_upstream = reader.entry("upstream").is_some();
+    let websocket = websocket(&mut reader);
+    let close_at_exp = reader.read_or("close_at_exp", false, boolean);
     let own_mode = reader.read("mode", mode);
     if let Some(own) = own_mode.as_ref().filter(|own| own.value == Mode::Report && names.mode == Mode::Enforce) {
         let message = "report mode: what this route would refuse is let through, and only recorded";
         reader.context.report(Diagnostic::warning(message).at(own.place));
     }
-    for key in ["permissions", "any_permission", "owner", "issuers", "mode"] {
+    for key in ["permissions", "any_permission", "owner", "issuers", "mode", "websocket_token", "close_at_exp"] {
         if let Some(entry) = reader.entry(key).filter(|_| access == Access::Public) {
             let mistake = Mistake::new("has no meaning here: a public route ignores the token");
             reader.report(key, entry.place, mistake.help("leave it out, or set `access = \"token\"`"));
         }
     }
+    let own = patterns.iter().flatten().next().map(|read| read.value.to_string()).unwrap_or_default();
+    let limits = RouteLimits::read(&mut reader, &own, names.rate_limits);
     let spec = RouteSpec {
         patterns: Vec::new(),
+        limits: Vec::new(),
         access,
         permissions,
         any_permission,
@@ -118,10 +129,24 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
         allow: allow.fold(PathExceptions::NONE, |all, one| all.union(one.value)),
         issuers: issuers.into_iter().map(|at| names.issuers[at].to_owned()).collect(),
         mode: own_mode.map_or(names.mode, |own| own.value),
+        websocket,
+        close_at_exp,
     };
     let place = reader.place;
     reader.finish();
-    Route { spec, patterns: patterns.unwrap_or_default(), place, names_upstream }
+    Route { spec, patterns: patterns.unwrap_or_default(), place, names_upstream, limits }
+}
+
+/// `upgrade`, which may name `websocket`, and `websocket_token`.
+fn websocket(reader: &mut Reader<'_>) -> Option<WebSocketToken> {
+    let upgrade = reader.any("upgrade", |node| one_of(node, &[("websocket", ())]));
+    let words = [WebSocketToken::Header, WebSocketToken::Subprotocol].map(|token| (token.as_str(), token));
+    let token = reader.read("websocket_token", |node| one_of(node, &words));
+    if let Some(token) = token.as_ref().filter(|_| upgrade.is_empty()) {
+        let mistake = Mistake::new("has no meaning here: the route does not let a connection become a WebSocket");
+        reader.report("websocket_token", token.place, mistake.help("add `upgrade = [\"websocket\"]`"));
+    }
+    (!upgrade.is_empty()).then(|| token.map_or_else(WebSocketToken::default, |token| token.value))
 }
 
 /// `enforce` or `report`.
@@ -142,7 +167,8 @@ fn everything(mode: Mode) -> Option<Route> {
     let pattern: Pattern = "* /**".parse().ok()?;
     let place = Place { source: 0, start: 0, end: 0 };
     let patterns = vec![At { value: pattern, place }];
-    Some(Route { spec: RouteSpec { mode, ..RouteSpec::default() }, patterns, place, names_upstream: false })
+    let spec = RouteSpec { mode, ..RouteSpec::default() };
+    Some(Route { spec, patterns, place, names_upstream: false, limits: RouteLimits::Default })
 }
 
 /// Takes from the preset's routes what the file's routes match too.
@@ -171,7 +197,8 @@ fn add_built_in(routes: &mut Vec<Route>, built_in: Vec<BuiltIn>) {
         let access = if wants_caller { Access::Token } else { Access::Public };
         let issuers = issuer.filter(|_| wants_caller).into_iter().collect();
         let spec = RouteSpec { access, builtin: endpoints, issuers, ..RouteSpec::default() };
-        routes.push(Route { spec, patterns: vec![At { value: pattern, place }], place, names_upstream: true });
+        let patterns = vec![At { value: pattern, place }];
+        routes.push(Route { spec, patterns, place, names_upstream: true, limits: RouteLimits::Default });
     }
     routes.retain(|route| !route.patterns.is_empty());
 }

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    context::{Context, read_file},
+    context::Context,
     diagnostics::{Diagnostic, Place},
     interpolate::is_variable_name,
     node::Entry,
@@ -81,7 +81,7 @@ fn from_file(reader: &Reader<'_>, file: &At<PathBuf>) -> Option<Secret> {
         reader.context.report(Diagnostic::mistake(message).at(file.place));
         None
     };
-    let mut bytes = match read_file(&path) {
+    let mut bytes = match reader.context.files.read(&path) {
         Ok(bytes) => bytes,
         Err(error) => return refuse(&format!("cannot be read: {error}")),
     };
@@ -101,7 +101,8 @@ fn from_file(reader: &Reader<'_>, file: &At<PathBuf>) -> Option<Secret> {
     Some(Secret::new(bytes))
 }
 
-fn find(context: &Context<'_>, path: &Path, place: Place) -> PathBuf {
+/// Beside the file that names it, else among the credentials.
+pub(super) fn find(context: &Context<'_>, path: &Path, place: Place) -> PathBuf {
     let beside = context.resolve(path, place);
     if path.is_relative() && !beside.exists() {
         let folder = (context.environment)("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
@@ -113,13 +114,13 @@ fn find(context: &Context<'_>, path: &Path, place: Place) -> PathBuf {
 }
 
 #[cfg(unix)]
-fn others_can_read(path: &Path) -> bool {
+pub(super) fn others_can_read(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
 
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
 }
 
 #[cfg(not(unix))]
-fn others_can_read(_: &Path) -> bool {
+pub(super) fn others_can_read(_: &Path) -> bool {
     false
 }

@@ -11,6 +11,7 @@ use super::{
     diagnostics::Diagnostic,
     node::Node,
     reader::{At, Reader},
+    tls::Tls,
     values::{Mistake, boolean, duration, integer, shown, size, text},
 };
 use crate::authn::CacheSettings;
@@ -31,22 +32,36 @@ pub struct Listen {
     pub trusted_proxies: Vec<IpNet>,
     /// How many worker threads, 0 to 1024; 0, the default, is one a core.
     pub workers: usize,
+    /// TLS with clients; `None`: they come in clear text.
+    pub tls: Option<Tls>,
+    /// Whose connections begin with a header of the PROXY protocol, and are refused without one. Default: nobody's.
+    pub proxy_protocol: Vec<IpNet>,
+    /// How long the gateway serves on after it has said that it is not ready any more, up to a day. Default none.
+    pub drain_delay: Duration,
+    /// How long requests that are under way then may take to finish, up to a day. Default 60 s.
+    pub drain_deadline: Duration,
 }
 
 impl Listen {
     pub(super) fn read(reader: Option<Reader<'_>>) -> Self {
-        let mut listen = Self { address: ([127, 0, 0, 1], 8080).into(), trusted_proxies: Vec::new(), workers: 0 };
+        let mut listen = Self {
+            address: ([127, 0, 0, 1], 8080).into(),
+            trusted_proxies: Vec::new(),
+            workers: 0,
+            tls: None,
+            proxy_protocol: Vec::new(),
+            drain_delay: Duration::ZERO,
+            drain_deadline: Duration::from_secs(60),
+        };
         let Some(mut reader) = reader else { return listen };
         listen.address = reader.read_or("address", listen.address, address);
-        for At { value, place } in reader.any("trusted_proxies", network) {
-            if value.prefix_len() == 0 {
-                let message = format!("`{value}` lets every client say where it comes from");
-                reader.context.report(Diagnostic::warning(message).at(place));
-            }
-            listen.trusted_proxies.push(value);
-        }
+        listen.trusted_proxies = networks(&mut reader, "trusted_proxies");
+        listen.proxy_protocol = networks(&mut reader, "proxy_protocol");
         listen.workers = reader.read_or("workers", listen.workers, |node| count(node, 0, 1024));
-        reader.unsupported(&["tls"]);
+        listen.tls = reader.table("tls").and_then(Tls::read);
+        let up_to_a_day = |node: &Node| duration(node, Duration::ZERO..=DAY);
+        listen.drain_delay = reader.read_or("drain_delay", listen.drain_delay, up_to_a_day);
+        listen.drain_deadline = reader.read_or("drain_deadline", listen.drain_deadline, up_to_a_day);
         reader.finish();
         listen
     }
@@ -57,6 +72,9 @@ impl Listen {
 pub struct Limits {
     /// Open client connections, 1 to 10,000,000. Default 20,000; fewer where the system gives too few file descriptors.
     pub connections: usize,
+    /// Open connections from one address, of IPv6 from its first 64 bits, up to 10,000,000; 0, the default: as many as
+    /// there may be in all. Of a trusted proxy there may be as many in any case.
+    pub connections_per_address: usize,
     /// Requests in flight, 1 to 10,000,000. Default 4096.
     pub requests: usize,
     /// Header fields of a request, 1 to 10,000. Default 100.
@@ -69,21 +87,29 @@ pub struct Limits {
     pub body_bytes: u64,
     /// How long a request's head may take, up to a day. Default 10 s.
     pub header_timeout: Duration,
+    /// How long a body may pause, up to a day: a request's that does not come on, and an answer's that the client does not
+    /// take. Default 60 s.
+    pub body_timeout: Duration,
     /// How long a connection may stay without a request, up to a day. Default 75 s.
     pub idle_timeout: Duration,
+    /// How long a WebSocket may stay without a byte, up to a day. Default an hour.
+    pub tunnel_idle_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 20_000,
+            connections_per_address: 0,
             requests: 4096,
             headers: 100,
             header_bytes: 32 << 10,
             token_bytes: 8 << 10,
             body_bytes: 64 * MIB,
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(75),
+            tunnel_idle_timeout: Duration::from_secs(60 * 60),
         }
     }
 }
@@ -93,13 +119,17 @@ impl Limits {
         let mut limits = Self::default();
         let Some(mut reader) = reader else { return limits };
         limits.connections = reader.read_or("connections", limits.connections, |node| count(node, 1, 10_000_000));
+        limits.connections_per_address =
+            reader.read_or("connections_per_address", 0, |node| count(node, 0, 10_000_000));
         limits.requests = reader.read_or("requests", limits.requests, |node| count(node, 1, 10_000_000));
         limits.headers = reader.read_or("headers", limits.headers, |node| count(node, 1, 10_000));
         limits.header_bytes = reader.read_or("header_bytes", limits.header_bytes, |node| bytes(node, KIB));
         limits.token_bytes = reader.read_or("token_bytes", limits.token_bytes, |node| bytes(node, 128));
         limits.body_bytes = reader.read_or("body_bytes", limits.body_bytes, |node| size(node, 0..=TIB));
         limits.header_timeout = reader.read_or("header_timeout", limits.header_timeout, timeout);
+        limits.body_timeout = reader.read_or("body_timeout", limits.body_timeout, timeout);
         limits.idle_timeout = reader.read_or("idle_timeout", limits.idle_timeout, timeout);
+        limits.tunnel_idle_timeout = reader.read_or("tunnel_idle_timeout", limits.tunnel_idle_timeout, timeout);
         reader.finish();
         limits
     }
@@ -158,6 +188,18 @@ fn address(node: &Node) -> Result<SocketAddr, Mistake> {
             _ => mistake.help("write it like \"127.0.0.1:8080\" or \"[::1]:8080\""),
         }
     })
+}
+
+/// Whose word about where a connection comes from counts.
+fn networks(reader: &mut Reader<'_>, key: &'static str) -> Vec<IpNet> {
+    let networks = reader.any(key, network).into_iter().map(|At { value, place }| {
+        if value.prefix_len() == 0 {
+            let message = format!("`{value}` lets every client say where it comes from");
+            reader.context.report(Diagnostic::warning(message).at(place));
+        }
+        value
+    });
+    networks.collect()
 }
 
 fn network(node: &Node) -> Result<IpNet, Mistake> {

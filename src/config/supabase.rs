@@ -47,6 +47,7 @@ pub(super) fn add_issuer(document: &mut Table, context: &Context<'_>) {
         environment: context.environment,
         bases: context.bases.clone(),
         state_folder: context.state_folder.clone(),
+        files: context.files,
     };
     let Some(accounts) = document.get("accounts") else { return };
     let backend = accounts.node.table().and_then(|table| table.get("backend"));

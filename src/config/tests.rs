@@ -9,11 +9,13 @@ mod issuers;
 mod mistakes;
 mod presets;
 mod properties;
+mod rate_limits;
 mod remote_keys;
 mod routes;
 mod secrets;
 #[cfg(feature = "supabase")]
 mod supabase;
+mod upstreams;
 
 use std::path::Path;
 

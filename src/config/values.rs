@@ -191,13 +191,18 @@ fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 fn spelled(duration: Duration) -> String {
+    format!("\"{}\"", plain(duration))
+}
+
+/// The duration in the way of the configuration, in the largest unit that it is a whole number of.
+pub(super) fn plain(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, factor) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
         if millis >= factor && millis.is_multiple_of(factor) {
-            return format!("\"{}{unit}\"", millis / factor);
+            return format!("{}{unit}", millis / factor);
         }
     }
-    format!("\"{millis}ms\"")
+    format!("{millis}ms")
 }
 
 fn spelled_size(bytes: u64) -> String {

@@ -18,7 +18,7 @@ fn rejections() -> [(Reason, Rejection); 13] {
         Rejection::NoRoute,
         Rejection::BadRequest(BadRequest::Path(PathError::DotSegment)),
         Rejection::TooLarge(TooLarge::Body),
-        Rejection::RateLimited { retry_after },
+        Rejection::RateLimited { limit: None, retry_after },
         Rejection::KeysUnavailable { issuer: Arc::from("main"), retry_after },
         Rejection::Overloaded { retry_after },
         Rejection::UpstreamUnreachable("refused".to_owned()),

@@ -1,15 +1,16 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys`, `/report`, `/explain`, `/revocations` and
-//! `/store/refresh`, for those who run the gateway.
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/routes`, `/keys`, `/report`, `/explain`, `/revocations`,
+//! `/store/refresh` and `/reload`, for those who run the gateway.
 //!
 //! It has a thread and a runtime of its own, so that looking doesn't disturb, and so that it still answers when every
-//! worker is busy. `POST /revocations` revokes, nothing else changes anything. It asks nobody who they are, so a `POST`
+//! worker is busy. `POST /revocations` revokes, `POST /reload` reads the configuration again, nothing else changes anything. It asks nobody who they are, so a `POST`
 //! that comes from a page in an operator's browser is refused: such a request has an `Origin`, or cannot say that it is
 //! JSON (Fetch §2.2.2, §3.2).
 
 use std::{
     io,
     net::TcpListener as StdListener,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, atomic::AtomicUsize, mpsc::Sender},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -22,12 +23,17 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    time::timeout,
+};
 
 use super::{
     drain::{Phase, reached},
     explain::{self, Question},
     metrics::{Gauges, Scrape, WorkerMetrics},
+    reload::Ask,
     report::Report,
     revocation_json,
     revoker::Kept,
@@ -44,6 +50,9 @@ const LARGEST_REVOCATION: usize = 16 << 10;
 /// In bytes: a token may have a mebibyte.
 const LARGEST_QUESTION: usize = 2 << 20;
 
+/// How long who asks for a reload waits.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
+
 /// What the admin listener shows.
 #[derive(Clone)]
 pub(super) struct Admin {
@@ -53,10 +62,11 @@ pub(super) struct Admin {
     pub(super) load: Arc<[AtomicUsize]>,
     pub(super) gauges: Arc<Gauges>,
     pub(super) phase: watch::Receiver<Phase>,
+    pub(super) reload: Sender<Ask>,
 }
 
 impl Admin {
-    /// Serves until the workers have ended: a drain can be watched.
+    /// Serves until the workers have ended, so that a drain can be watched, or until another process has taken over.
     pub(super) fn run(self, listener: StdListener) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -70,13 +80,14 @@ impl Admin {
                 .route("/keys", get(keys))
                 .route("/report", get(report))
                 .route("/explain", post(explain).layer(DefaultBodyLimit::max(LARGEST_QUESTION)))
+                .route("/reload", post(reload))
                 .route("/store/refresh", post(refresh_store))
                 .route("/revocations", get(revocations).post(revoke).layer(DefaultBodyLimit::max(LARGEST_REVOCATION)))
                 .merge(documents())
                 .with_state(self);
             tokio::select! {
                 served = axum::serve(listener, router).into_future() => served,
-                () = reached(&mut phase, Phase::Stopped) => Ok(()),
+                () = reached(&mut phase, Phase::Replaced) => Ok(()),
             }
         })
     }
@@ -87,9 +98,17 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
         Phase::Serving => {
             let snapshot = admin.snapshot.load();
             let (status, told) = ready_with_keys(&snapshot);
-            (status, told + &about_the_store(&snapshot) + &about_mail(&snapshot) + reported(&snapshot.policy))
+            (
+                status,
+                told + &about_upstreams(&snapshot)
+                    + &about_the_store(&snapshot)
+                    + &about_mail(&snapshot)
+                    + reported(&snapshot.policy),
+            )
         }
-        Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
+        Phase::Leaving | Phase::Draining | Phase::Replaced | Phase::Stopped => {
+            (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned())
+        }
     }
 }
 
@@ -117,6 +136,16 @@ fn ready_with_keys(snapshot: &Snapshot) -> (StatusCode, String) {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\nkeys missing: {names}\n"));
     }
     (StatusCode::OK, format!("ready\nkeys missing: {names}\n"))
+}
+
+/// A gateway whose upstreams are down is ready, and says so: it answers what it can, and to take it out of service for that
+/// would only make its refusals those of somebody else.
+fn about_upstreams(snapshot: &Snapshot) -> String {
+    let down = snapshot.upstreams.iter().filter(|upstream| !upstream.is_up()).map(|upstream| upstream.name.as_str());
+    match down.collect::<Vec<_>>().join(", ") {
+        names if names.is_empty() => String::new(),
+        names => format!("upstreams without a healthy server: {names}\n"),
+    }
 }
 
 /// While the store fails, tokens are verified with what is known: the gateway is ready, and says what is wrong.
@@ -172,7 +201,9 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
         revocations: snapshot.revoker.revocations().count() as u64,
         store: snapshot.store.as_ref().map(|store| (store.status(), snapshot.revoker.waiting())),
         ownerships: &snapshot.ownerships,
+        rate_limits: &snapshot.rate_limits,
         upstreams: snapshot.upstreams.iter().map(|upstream| &**upstream).collect(),
+        tls: snapshot.tls.as_deref(),
         keys: snapshot.authenticator.issuers().collect(),
         now: snapshot.clock.now(),
     };
@@ -263,6 +294,23 @@ async fn refresh_store(State(admin): State<Admin>, headers: HeaderMap) -> Respon
     }
 }
 
+/// Has the configuration be read again, and tells what came of it.
+async fn reload(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    if let Some(refusal) = refuse_pages(&headers) {
+        return refusal;
+    }
+    let (outcome, told_of) = oneshot::channel();
+    if *admin.phase.borrow() != Phase::Serving || admin.reload.send(Ask { outcome }).is_err() {
+        return told(StatusCode::SERVICE_UNAVAILABLE, "The gateway is about to end.");
+    }
+    match timeout(RELOAD_PATIENCE, told_of).await {
+        Ok(Ok(Ok(()))) => told(StatusCode::OK, "The configuration is taken over."),
+        Ok(Ok(Err(mistakes))) => told(StatusCode::UNPROCESSABLE_ENTITY, &mistakes),
+        Ok(Err(_)) => told(StatusCode::SERVICE_UNAVAILABLE, "The gateway is about to end."),
+        Err(_) => told(StatusCode::SERVICE_UNAVAILABLE, "It is still under way; the log tells what comes of it."),
+    }
+}
+
 fn json_answer(status: StatusCode, body: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
@@ -312,6 +360,7 @@ fn describe(rule: &Rule, snapshot: &Snapshot) -> Value {
         "mode": rule.mode().as_str(),
         "permissions": rule.requirement().names().collect::<Vec<_>>(),
         "owner": rule.ownership(),
+        "rate_limits": snapshot.rate_limits.described(rule.limits()),
         "upstream": snapshot.upstreams.get(rule.upstream()).filter(|_| !built_in).map(|upstream| &upstream.name),
         "built_in": built_in,
     })

@@ -6,9 +6,10 @@
 
 use std::{
     cell::Cell,
+    io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -17,10 +18,10 @@ use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::{task::futures::TaskLocalFuture, time::Instant};
 
-use super::{access_log::Entry, connection::InFlight};
+use super::{access_log::Entry, connection::InFlight, expiry::Validity};
 use crate::{
     http1::Deadline,
-    proxy::{Body, BodyError},
+    proxy::{Body, BodyError, upgrade::Upgraded},
 };
 
 tokio::task_local! {
@@ -75,6 +76,8 @@ pub(super) struct Answer {
     delivery: Option<Rc<Delivery>>,
     /// Its request's line in the access log, written when this is dropped.
     entry: Entry,
+    /// Lets it last as long as the token.
+    validity: Option<Box<Validity>>,
     /// Given up when the body has been taken to its end, or will never be: whoever reads the last byte finds it given up.
     in_flight: Option<InFlight>,
 }
@@ -82,7 +85,8 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn new(body: Body, in_flight: InFlight, entry: Entry) -> Self {
         let in_flight = Some(in_flight).filter(|_| !http_body::Body::is_end_stream(&body));
-        let answer = Self { body, delivery: DELIVERY.try_with(Rc::clone).ok(), entry, in_flight };
+        let delivery = DELIVERY.try_with(Rc::clone).ok();
+        let answer = Self { body, delivery, entry, validity: None, in_flight };
         answer.offer(true);
         answer
     }
@@ -90,6 +94,41 @@ impl Answer {
     /// Goes on sending the rest of the request, while the client takes nothing of the answer.
     pub(super) fn poll_request(&mut self, context: &mut Context<'_>) {
         self.body.poll_request(context);
+    }
+
+    /// It is cut off when the token does not count any more.
+    pub(super) fn lasts_while(&mut self, validity: Validity) {
+        self.validity = Some(Box::new(validity));
+    }
+
+    /// The connection to the upstream that this answer has become, and how long it may last.
+    pub(super) fn take_upgraded(&mut self) -> Option<(Box<Upgraded>, Option<Box<Validity>>)> {
+        match std::mem::take(&mut self.body) {
+            Body::Upgraded(upgraded) => Some((upgraded, self.validity.take())),
+            other => {
+                self.body = other;
+                None
+            }
+        }
+    }
+
+    /// The line that is written of it.
+    pub(super) const fn entry(&mut self) -> &mut Entry {
+        &mut self.entry
+    }
+
+    /// Ready when the token has ended, and with it this. It is asked before the body, which may always have more.
+    fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let Some(validity) = &mut self.validity else { return Poll::Pending };
+        let over = ready!(validity.poll_over(context));
+        self.validity = None;
+        self.entry.cut();
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.ended_with_token();
+        }
+        // It closes the connection to the upstream, or resets the stream.
+        self.body = Body::Empty;
+        Poll::Ready(io::Error::other(over.as_str()))
     }
 
     fn offer(&self, offered: bool) {
@@ -113,6 +152,9 @@ impl http_body::Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Poll::Ready(over) = self.poll_over(context) {
+            return Poll::Ready(Some(Err(BodyError::new(over))));
+        }
         let polled = http_body::Body::poll_frame(Pin::new(&mut self.body), context);
         self.offer(polled.is_ready());
         self.entry.polled(&polled);

@@ -4,8 +4,9 @@
 //!
 //! 1. a head takes longer than `header_timeout` from its first byte, or the first one from the connection's start;
 //! 2. nothing is in flight for `idle_timeout` (with HTTP/2 a GOAWAY is sent first; a PING doesn't count as work);
-//! 3. the client takes no byte of what is ready for it for `idle_timeout`;
-//! 4. the gateway drains, and nothing is in flight. A request that was on its way when the drain began is given
+//! 3. the client takes no byte of what is ready for it for `body_timeout`;
+//! 4. a client of HTTP/2 sends too many [frames](super::frames) without content;
+//! 5. the gateway drains, and nothing is in flight. A request that was on its way when the drain began is given
 //!    [`LINGER`] to arrive.
 //!
 //! One of [HTTP/1](super::http1) looks at this itself. hyper, which serves HTTP/2, has no such limits, so there the
@@ -34,8 +35,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::metrics::Gauges;
+use super::{
+    frames::{Fault, FrameLimit},
+    metrics::Gauges,
+};
 use crate::{
+    authn::ClientCertificate,
     config::Limits,
     http1::{Deadline, Socket},
     proxy::Peer,
@@ -49,7 +54,9 @@ pub(super) const LINGER: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) peer: Peer,
-    gauges: Arc<Gauges>,
+    /// What its client has proven to have.
+    pub(super) certificate: Option<ClientCertificate>,
+    open: Open,
     in_flight: Cell<usize>,
     idle_since: Cell<Instant>,
     head_since: Cell<Option<Instant>>,
@@ -61,13 +68,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Counts as open until it is dropped.
-    pub(super) fn new(peer: Peer, gauges: Arc<Gauges>) -> Rc<Self> {
-        gauges.connections.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn new(peer: Peer, certificate: Option<ClientCertificate>, open: Open) -> Rc<Self> {
         let now = Instant::now();
         Rc::new(Self {
             peer,
-            gauges,
+            certificate,
+            open,
             in_flight: Cell::new(0),
             idle_since: Cell::new(now),
             head_since: Cell::new(Some(now)),
@@ -82,12 +88,12 @@ impl Connection {
     pub(super) fn begin(self: &Rc<Self>, limit: usize) -> (InFlight, bool) {
         self.head_since.set(None);
         self.in_flight.set(self.in_flight.get() + 1);
-        let admitted = self.gauges.in_flight.fetch_add(1, Ordering::Relaxed) < limit;
+        let admitted = self.open.0.in_flight.fetch_add(1, Ordering::Relaxed) < limit;
         (InFlight(Rc::clone(self)), admitted)
     }
 
     fn end(&self) {
-        self.gauges.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.open.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         if self.in_flight.get() == 0 {
             self.idle_since.set(Instant::now());
@@ -107,10 +113,15 @@ impl Connection {
         }
     }
 
+    /// What the connection is counted among.
+    pub(super) const fn gauges(&self) -> &Arc<Gauges> {
+        self.open.gauges()
+    }
+
     /// A request on it was refused for this reason.
     pub(super) fn refused(&self, rejection: &Rejection) {
-        use BadRequest::{Body, Head, Host, Method, Target};
-        if matches!(rejection, Rejection::BadRequest(Head(_) | Method | Host(_) | Target(_) | Body(_))) {
+        use BadRequest::{Body, Head, Host, Method, Target, Upgrade};
+        if matches!(rejection, Rejection::BadRequest(Head(_) | Method | Host(_) | Target(_) | Body(_) | Upgrade(_))) {
             self.doubtful.set(true);
         }
     }
@@ -128,7 +139,7 @@ impl Connection {
 
     /// When to end the connection, and whether that is for idleness, if nothing happens until then.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, bool)> {
-        let stalled = self.write_blocked_since.get().map(|since| (since + limits.idle_timeout, false));
+        let stalled = self.write_blocked_since.get().map(|since| (since + limits.body_timeout, false));
         if self.in_flight.get() > 0 {
             return stalled;
         }
@@ -140,15 +151,37 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+/// A connection's place among those that are open. Dropping it gives the place up.
+#[derive(Debug)]
+pub(super) struct Open(Arc<Gauges>);
+
+impl Open {
+    pub(super) fn new(gauges: &Arc<Gauges>) -> Self {
+        gauges.connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(gauges))
+    }
+
+    pub(super) const fn gauges(&self) -> &Arc<Gauges> {
+        &self.0
+    }
+}
+
+impl Drop for Open {
     fn drop(&mut self) {
-        self.gauges.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A request's place among those in flight. Dropping it gives the place up.
 #[derive(Debug)]
 pub(super) struct InFlight(Rc<Connection>);
+
+impl InFlight {
+    /// The answer was cut off.
+    pub(super) fn ended_with_token(&self) {
+        self.0.gauges().ended_with_token.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -228,14 +261,30 @@ pub(super) struct Watched {
     read: Bytes,
     stream: Socket,
     connection: Rc<Connection>,
+    frames: FrameLimit,
 }
 
 impl Watched {
-    pub(super) const fn new(read: Bytes, stream: Socket, connection: Rc<Connection>) -> Self {
-        Self { read, stream, connection }
+    pub(super) fn new(read: Bytes, stream: Socket, connection: Rc<Connection>) -> Self {
+        Self { read, stream, connection, frames: FrameLimit::new() }
     }
 
-    fn has_written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// These bytes were read. A client that is at fault is told so, and read no further.
+    fn has_read(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Err(fault) = self.frames.received(bytes) else { return Poll::Ready(Ok(())) };
+        if fault == Fault::Flood {
+            self.connection.open.0.http2_floods.fetch_add(1, Ordering::Relaxed);
+        }
+        tracing::info!(cause = %fault, "a connection of HTTP/2 is ended");
+        if let Some(goaway) = self.frames.goaway(fault) {
+            // Whoever doesn't take it learns it from the connection's end.
+            let _ = Pin::new(&mut self.stream).poll_write(context, &goaway);
+            let _ = Pin::new(&mut self.stream).poll_flush(context);
+        }
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)))
+    }
+
+    fn has_written<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match &polled {
             Poll::Ready(_) => self.connection.write_blocked_since.set(None),
             Poll::Pending if self.connection.write_blocked_since.get().is_none() => {
@@ -253,18 +302,23 @@ impl AsyncRead for Watched {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         if self.read.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        } else {
+            let length = self.read.len().min(buffer.remaining());
+            buffer.put_slice(&self.read.split_to(length));
         }
-        let length = self.read.len().min(buffer.remaining());
-        buffer.put_slice(&self.read.split_to(length));
-        Poll::Ready(Ok(()))
+        self.has_read(buffer.filled().get(before..).unwrap_or_default(), context)
     }
 }
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Ok(written)) = polled {
+            self.frames.sent(bytes.get(..written).unwrap_or_default());
+        }
         self.has_written(polled)
     }
 
@@ -274,6 +328,13 @@ impl AsyncWrite for Watched {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        if let Poll::Ready(Ok(mut written)) = polled {
+            for slice in slices {
+                let taken = written.min(slice.len());
+                self.frames.sent(slice.get(..taken).unwrap_or_default());
+                written -= taken;
+            }
+        }
         self.has_written(polled)
     }
 
@@ -282,7 +343,9 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        // What TLS has taken is not sent yet.
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        if self.stream.tls().is_some() { self.has_written(polled) } else { polled }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

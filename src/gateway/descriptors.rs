@@ -9,6 +9,12 @@ const OWN: usize = 32;
 /// Those of one worker: its listener, and what its runtime is made of.
 const OF_A_WORKER: usize = 8;
 
+/// How many connections of clients the system bears.
+pub(super) fn borne(workers: usize) -> usize {
+    let limit = std::fs::read_to_string("/proc/self/limits").ok().and_then(|limits| open_files(&limits));
+    limit.map_or(usize::MAX, |limit| bearable(limit, workers))
+}
+
 /// The ceiling of connections: `wanted`, or fewer where the system allows no more, which is warned about.
 pub(super) fn ceiling(wanted: usize, workers: usize) -> usize {
     let limit = std::fs::read_to_string("/proc/self/limits").ok().and_then(|limits| open_files(&limits));

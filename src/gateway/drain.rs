@@ -1,8 +1,9 @@
 //! How the gateway ends.
 //!
-//! 1. The first SIGTERM or SIGINT: `/readyz` turns 503, the listeners accept what already waits and close, connections
-//!    end after the answers that are under way (HTTP/1.1: `Connection: close`, HTTP/2: GOAWAY).
-//! 2. A second signal, or the deadline: what is still open is cut off.
+//! 1. The first SIGTERM or SIGINT: `/readyz` turns 503. Everything is served on for `drain_delay`.
+//! 2. The listeners accept what already waits and close, connections end after the answers that are under way (HTTP/1.1:
+//!    `Connection: close`, HTTP/2: GOAWAY).
+//! 3. A second signal, or the deadline: what is still open is cut off.
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -14,8 +15,12 @@ use tokio::{
 pub(super) enum Phase {
     /// Serves.
     Serving,
+    /// Serves, and says that it is not ready any more: whoever sends requests here is to find another.
+    Leaving,
     /// Finishes what it has begun.
     Draining,
+    /// So does this, and another process serves: whoever looks is to look there.
+    Replaced,
     /// Is to end now.
     Stopped,
 }
@@ -25,13 +30,27 @@ pub(super) async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
-/// The signals that end the gateway.
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// To end; with the signal's name.
+    End(&'static str),
+    /// To open the access log anew.
+    Reopen,
+    /// To read the configuration again.
+    Reload,
+    /// To have another process take over.
+    HandOver,
+}
+
+/// The signals that the gateway does something about.
 #[derive(Debug)]
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Ends nothing: the access log is opened anew.
     reopen: Signal,
+    reload: Signal,
+    hand_over: Signal,
 }
 
 impl Signals {
@@ -41,17 +60,19 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             reopen: signal(SignalKind::user_defined1())?,
+            reload: signal(SignalKind::hangup())?,
+            hand_over: signal(SignalKind::user_defined2())?,
         })
     }
 
-    /// The name of the next one that ends the gateway. What reopens is called for each SIGUSR1 until then.
-    pub(super) async fn next(&mut self, reopen: impl Fn()) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.reopen.recv() => reopen(),
-            }
+    /// What the next one asks for.
+    pub(super) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::End("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::End("SIGINT"),
+            _ = self.reopen.recv() => Asked::Reopen,
+            _ = self.reload.recv() => Asked::Reload,
+            _ = self.hand_over.recv() => Asked::HandOver,
         }
     }
 }

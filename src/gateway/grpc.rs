@@ -4,18 +4,11 @@
 //! looks at the HTTP status: some read the body as a message. So such an answer also has the `grpc-status` that gRPC's own
 //! table gives to its HTTP status, where an answer without messages has it.
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, Entry},
-};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header::Entry};
+
+pub(super) use crate::proxy::is_grpc as asks;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-
-/// Whether a request with these fields, or an answer, is one of gRPC.
-pub(super) fn asks(headers: &HeaderMap) -> bool {
-    let subtype = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
-    subtype.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
-}
 
 /// Gives an answer that is none of gRPC its `grpc-status`.
 pub(super) fn tell<B>(response: &mut Response<B>) {
@@ -45,6 +38,8 @@ const fn code(status: StatusCode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, header::CONTENT_TYPE};
+
     use super::*;
 
     #[test]

@@ -1,9 +1,10 @@
 //! What is asked of a request's head before anything else looks at it.
 //!
 //! 1. Not more header fields, nor bytes of a head, than the limits: else `too_large`.
+//!    With HTTP/2, no value that begins or ends with a space or a tab (RFC 9113 §8.2.1): in HTTP/1.1 it would be another one.
 //! 2. A method in capitals; never `TRACE` (RFC 9110 §9.3.8) or `CONNECT`.
 //! 3. Exactly one `Host` in HTTP/1.1, at most one in 1.0 (RFC 9112 §3.2); a host and perhaps a port, no userinfo.
-//! 4. An absolute-form target (RFC 9112 §3.2.2) and `:authority` (RFC 9113 §8.3.1) name that same host.
+//! 4. An absolute-form target (RFC 9112 §3.2.2), which has the connection's scheme, and `:authority` (RFC 9113 §8.3.1) name that same host.
 //! 5. One `Content-Length`, or the transfer coding `chunked`, or neither ([`Length::of_request`](crate::http1::Length::of_request), RFC 9112 §6): what the
 //!    next server could read in another way is refused.
 //!
@@ -17,19 +18,23 @@ use crate::{
     rejection::{BadRequest, Rejection, TooLarge},
 };
 
-/// Checks the head of `request`.
+/// Checks the head of `request`; `scheme` is the connection's.
 ///
 /// # Errors
 /// `TooLarge` or `BadRequest`, in the order of the module's rules.
-pub(super) fn check(request: &Request<Incoming>, limits: &Limits) -> Result<(), Rejection> {
+pub(super) fn check(request: &Request<Incoming>, limits: &Limits, scheme: &str) -> Result<(), Rejection> {
     let headers = request.headers();
     if headers.len() > limits.headers || bytes(request) > limits.header_bytes {
         return Err(Rejection::TooLarge(TooLarge::Head));
     }
+    if request.version() == Version::HTTP_2 && headers.values().any(has_space_around) {
+        let cause = "a field's value begins or ends with a space or a tab";
+        return Err(Rejection::BadRequest(BadRequest::Head(cause.to_owned())));
+    }
     if !is_served(request.method()) {
         return Err(Rejection::BadRequest(BadRequest::Method));
     }
-    check_host(request).map_err(Rejection::BadRequest)?;
+    check_host(request, scheme).map_err(Rejection::BadRequest)?;
     match request.body() {
         Incoming::Unframed(error) => Err(Rejection::BadRequest(BadRequest::Body(error.to_string()))),
         Incoming::Empty | Incoming::Http1(_) | Incoming::Http2(_) => Ok(()),
@@ -52,21 +57,26 @@ fn bytes<B>(request: &Request<B>) -> usize {
     request.method().as_str().len() + target + fields
 }
 
+fn has_space_around(value: &header::HeaderValue) -> bool {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_space(value.as_bytes().first()) || is_space(value.as_bytes().last())
+}
+
 fn is_served(method: &Method) -> bool {
     *method != Method::TRACE
         && *method != Method::CONNECT
         && !method.as_str().bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
-fn check_host<B>(request: &Request<B>) -> Result<(), BadRequest> {
+fn check_host<B>(request: &Request<B>, scheme: &str) -> Result<(), BadRequest> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next().map(header::HeaderValue::as_bytes);
     if hosts.next().is_some() {
         return Err(BadRequest::Host("there is more than one"));
     }
     let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-    if request.version() < Version::HTTP_2 && request.uri().scheme_str().is_some_and(|scheme| scheme != "http") {
-        return Err(BadRequest::Target("its scheme is not http"));
+    if request.version() < Version::HTTP_2 && request.uri().scheme_str().is_some_and(|named| named != scheme) {
+        return Err(BadRequest::Target("its scheme is not the connection's"));
     }
     match (host, target) {
         (None, None) if request.version() == Version::HTTP_10 => return Ok(()),
@@ -125,7 +135,7 @@ mod tests {
     }
 
     fn verdict(request: &Request<Incoming>) -> Result<(), Rejection> {
-        check(request, &Limits::default())
+        check(request, &Limits::default(), "http")
     }
 
     #[test]
@@ -182,6 +192,21 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_http_2_has_no_space_around_it() {
+        let value = |text: &'static str| {
+            let mut request = request("GET", "http://a/", Version::HTTP_2, &[]);
+            request.headers_mut().insert("x", header::HeaderValue::from_static(text));
+            verdict(&request)
+        };
+        for fits in ["", "a", "a b\tc"] {
+            assert_eq!(value(fits), Ok(()), "{fits:?}");
+        }
+        for refused in [" a", "a ", "\ta", "a\t", " "] {
+            assert!(matches!(value(refused), Err(Rejection::BadRequest(BadRequest::Head(_)))), "{refused:?}");
+        }
+    }
+
+    #[test]
     fn methods_that_are_never_forwarded_are_refused() {
         for method in ["TRACE", "CONNECT", "get", "Get", "pOST"] {
             let refusal = verdict(&request(method, "/", Version::HTTP_11, &[("host", "a")]));
@@ -196,12 +221,12 @@ mod tests {
     fn a_head_over_its_limit_is_too_large() {
         let limits = Limits { headers: 2, header_bytes: 40, ..Limits::default() };
         let fits = request("GET", "/", Version::HTTP_11, &[("host", "a"), ("x", "1")]);
-        assert_eq!(check(&fits, &limits), Ok(()));
+        assert_eq!(check(&fits, &limits, "http"), Ok(()));
         let many = request("GET", "/", Version::HTTP_11, &[("host", "a"), ("x", "1"), ("x", "2")]);
         let long = request("GET", "/", Version::HTTP_11, &[("host", "a"), ("x", &"1".repeat(40))]);
         let long_target = request("GET", &format!("/{}", "x".repeat(40)), Version::HTTP_11, &[("host", "a")]);
         for refused in [many, long, long_target] {
-            assert_eq!(check(&refused, &limits), Err(Rejection::TooLarge(TooLarge::Head)));
+            assert_eq!(check(&refused, &limits, "http"), Err(Rejection::TooLarge(TooLarge::Head)));
         }
     }
 

@@ -4,6 +4,7 @@
 //! they are asked for. No label takes a value from a request.
 
 mod scrape;
+mod upstreams;
 
 use std::{
     sync::{
@@ -14,7 +15,8 @@ use std::{
 };
 
 pub(super) use self::scrape::Scrape;
-use super::report::Report;
+pub use super::tls::handshake::Handshakes;
+use super::{addresses::Addresses, reload::Reloads, report::Report};
 use crate::{
     jwt::InvalidToken,
     rejection::{Reason, Rejection},
@@ -53,8 +55,28 @@ pub struct Gauges {
     pub in_flight: AtomicUsize,
     /// Connections that were closed at once because there were too many.
     pub connections_refused: AtomicU64,
+    /// Connections that have become WebSockets, and still are.
+    pub upgrades_active: AtomicUsize,
+    /// All that ever did.
+    pub upgrades: AtomicU64,
+    /// Answers and WebSockets that ended with their token.
+    pub ended_with_token: AtomicU64,
+    /// WebSockets that ended because nothing came for too long.
+    pub upgrades_idle: AtomicU64,
+    /// Connections that were closed because they did not begin with a header of the PROXY protocol.
+    pub proxy_protocol_refused: AtomicU64,
+    /// Handshakes of TLS.
+    pub handshakes: Handshakes,
+    /// The same, because there were too many from one address.
+    pub connections_refused_by_address: AtomicU64,
+    /// Open connections by address, where there is a ceiling for it.
+    pub(super) addresses: Addresses,
+    /// Connections of HTTP/2 that were ended because of their frames.
+    pub http2_floods: AtomicU64,
     /// Requests that have no line in the access log although there is one.
     pub access_log_dropped: AtomicU64,
+    /// What came of reloads.
+    pub reloads: Reloads,
 }
 
 /// One writer: a plain addition is enough, and cheaper than an atomic one.

@@ -13,8 +13,10 @@ use arc_swap::ArcSwap;
 #[cfg(feature = "accounts")]
 use super::accounts::prepare::{AccountsError, Given, Running};
 use super::{
-    Cors, Echo, Ownerships, Published, Revoker, Settings, Snapshot,
+    Cors, Echo, Ownerships, Published, RateLimits, Revoker, Settings, Snapshot, Tls,
+    before::Before,
     keys::{self, KeysError},
+    tls::TlsStartError,
 };
 use crate::{
     authn::{
@@ -41,7 +43,7 @@ pub struct Prepared {
     pub settings: Settings,
     /// What requests are answered from.
     pub snapshot: Snapshot,
-    /// The embedded upstream, if one is configured: it lives as long as this.
+    /// The embedded upstream, if one is configured and none was there before: it lives as long as this.
     pub echo: Option<Echo>,
 }
 
@@ -55,6 +57,9 @@ pub enum PrepareError {
     /// Routes that contradict each other.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Routes(Vec<RouteError>),
+    /// The certificates, if TLS is asked for, cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsStartError),
     /// Issuers that cannot be told apart.
     #[error(transparent)]
     Issuers(#[from] AuthenticatorError),
@@ -75,34 +80,49 @@ pub enum PrepareError {
 /// # Errors
 /// See [`PrepareError`].
 pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError> {
+    prepare_after(None, config, clock)
+}
+
+/// As [`prepare`], for a gateway that runs with `before`: what has been learned, revoked and counted goes on.
+pub(super) fn prepare_after(
+    before: Option<&Before<'_>>,
+    config: &Config,
+    clock: &Clock,
+) -> Result<Prepared, PrepareError> {
     let mut vocabulary = Vocabulary::default();
     let routes = config.routes(&mut vocabulary).map_err(PrepareError::Routes)?;
     let (policy, lookups) = policy(config, routes, clock);
     let contract = Contract::new(config.dialect.clone());
     let (first, fetched) = mpsc::channel::<Infallible>();
-    let keys = |issuer: &Issuer| start_keys(issuer, clock, first.clone());
-    let authenticator = authenticator(config, vocabulary, &contract, clock, keys)?;
+    let keys = |issuer: &Issuer| match before.and_then(|before| before.keys(issuer)) {
+        Some(known) => Ok(known),
+        None => start_keys(issuer, clock, first.clone()),
+    };
+    let known = before.map(Before::authenticator);
+    let authenticator = authenticator_after(known, config, vocabulary, &contract, clock, keys)?;
     drop(first);
     // Nothing is ever sent: this ends when every provider has given keys or has failed, or else with the time.
     let _ = fetched.recv_timeout(RemoteKeys::DEFAULT_WAIT);
     let revocations = Arc::clone(authenticator.revocations());
-    let store = open_store(config)?;
-    let ownerships = Ownerships::start(&config.ownerships, lookups, table(config, store.as_ref()))?;
-    let revoker = match &store {
-        Some(store) => {
+    let store = before.map_or_else(|| open_store(config), |before| Ok(before.store()))?;
+    let owned = before.map(Before::ownerships);
+    let ownerships = Ownerships::start(&config.ownerships, lookups, table(config, store.as_ref()), owned)?;
+    let revoker = match (before, &store) {
+        (Some(before), _) => before.revoker(),
+        (None, Some(store)) => {
             let grants = Arc::clone(authenticator.role_grants());
-            Revoker::start(store.clone(), revocations, grants, clock.clone())?
+            Arc::new(Revoker::start(store.clone(), revocations, grants, clock.clone())?)
         }
-        None => Revoker::in_memory(revocations),
+        (None, None) => Arc::new(Revoker::in_memory(revocations)),
     };
     let source = |issuer: &str| authenticator.keys(issuer).cloned();
     let signing = SigningKeys::open(config, clock)?;
     let resigner = resigner(config, &signing, clock).map(Arc::new);
     let published = Published::start(&config.issuers, source, |issuer| signing.of(issuer), clock)?.map(Arc::new);
-    let (authenticator, revoker) = (Arc::new(authenticator), Arc::new(revoker));
+    let authenticator = Arc::new(authenticator);
     #[cfg(feature = "accounts")]
-    let accounts = accounts(config, &signing, &contract, (store.as_ref(), &authenticator, &revoker), clock)?;
-    let (upstreams, echo) = upstreams(&config.upstreams).map_err(PrepareError::Echo)?;
+    let accounts = accounts(config, &signing, &contract, (store.as_ref(), &authenticator, &revoker), before, clock)?;
+    let (upstreams, echo) = upstreams(&config.upstreams, before).map_err(PrepareError::Echo)?;
     let identity = &config.identity_headers;
     let authorization =
         if identity.strip_authorization { AuthorizationHeader::Strip } else { AuthorizationHeader::Keep };
@@ -121,18 +141,25 @@ pub fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, PrepareError>
         managed: resigner.into_iter().fold(ManagedHeaders::new(names, authorization), ManagedHeaders::resigned),
         upstreams,
         limits: config.limits,
+        rate_limits: Arc::new(RateLimits::new(&config.rate_limits, before.map(|before| &*before.snapshot.rate_limits))),
         trusted_proxies: config.listen.trusted_proxies.clone(),
+        proxy_protocol: config.listen.proxy_protocol.clone(),
+        tls: config.listen.tls.as_ref().map(|tls| Tls::start(tls, clock)).transpose()?.map(Arc::new),
         required_keys: required_keys(config),
         clock: clock.clone(),
     };
-    let settings = Settings {
+    Ok(Prepared { settings: settings(config), snapshot, echo })
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
         address: config.listen.address,
         workers: config.listen.workers,
         admin: config.admin.as_ref().map(|admin| admin.address),
-        drain_deadline: Settings::DRAIN_DEADLINE,
+        drain_delay: config.listen.drain_delay,
+        drain_deadline: config.listen.drain_deadline,
         access_log: config.access_log.clone(),
-    };
-    Ok(Prepared { settings, snapshot, echo })
+    }
 }
 
 /// The policy, and the questions of each ownership, if somebody has to be asked for it.
@@ -208,11 +235,13 @@ fn accounts(
     signing: &SigningKeys,
     contract: &Contract,
     (store, authenticator, revoker): (Option<&Store>, &Arc<Authenticator>, &Arc<Revoker>),
+    before: Option<&Before<'_>>,
     clock: &Clock,
 ) -> Result<Option<Running>, AccountsError> {
     let Some(accounts) = &config.accounts else { return Ok(None) };
     let key = signing.of(&accounts.issuer);
-    Running::start(config, accounts, &Given { store, authenticator, revoker, key, contract, clock }).map(Some)
+    let before = before.and_then(Before::accounts);
+    Running::start(config, accounts, &Given { store, authenticator, revoker, key, contract, clock, before }).map(Some)
 }
 
 /// What signs tokens for the upstream, if it gets any.
@@ -259,6 +288,18 @@ pub fn authenticator(
     clock: &Clock,
     keys: impl Fn(&Issuer) -> Result<Arc<KeySource>, KeysError>,
 ) -> Result<Authenticator, PrepareError> {
+    authenticator_after(None, config, vocabulary, contract, clock, keys)
+}
+
+/// What was revoked and granted `before` is so still.
+fn authenticator_after(
+    before: Option<&Authenticator>,
+    config: &Config,
+    vocabulary: Vocabulary,
+    contract: &Contract,
+    clock: &Clock,
+    keys: impl Fn(&Issuer) -> Result<Arc<KeySource>, KeysError>,
+) -> Result<Authenticator, PrepareError> {
     let mut builder = Authenticator::builder()
         .vocabulary(vocabulary)
         .roles(config.roles.clone())
@@ -267,6 +308,9 @@ pub fn authenticator(
         .scheme(contract.scheme())
         .token_bytes(config.limits.token_bytes)
         .clock(clock.clone());
+    if let Some(before) = before {
+        builder = builder.revocations(Arc::clone(before.revocations())).role_grants(Arc::clone(before.role_grants()));
+    }
     for issuer in &config.issuers {
         builder = builder.issuer(IssuerSettings {
             name: issuer.name.clone(),
@@ -280,23 +324,42 @@ pub fn authenticator(
 }
 
 /// The upstreams in the order of the configuration, by which routes name them; one echo serves all that ask for it.
-fn upstreams(configured: &[Upstream]) -> io::Result<(Vec<Arc<UpstreamSettings>>, Option<Echo>)> {
+/// One that has not changed is the very same one as before.
+fn upstreams(
+    configured: &[Upstream],
+    before: Option<&Before<'_>>,
+) -> io::Result<(Vec<Arc<UpstreamSettings>>, Option<Echo>)> {
     let asks = |upstream: &Upstream| upstream.servers.contains(&Server::Echo);
-    let echo = if configured.iter().any(asks) { Some(Echo::start()?) } else { None };
-    let embedded = echo.as_ref().map(Echo::authority).transpose().map_err(io::Error::other)?;
-    let known = |server: &Server| match server {
-        Server::Http { authority } => Some(upstream::Server::http1(authority.clone())),
-        Server::H2c { authority } => Some(upstream::Server::http2(authority.clone())),
-        Server::Echo => embedded.clone().map(upstream::Server::http1),
-    };
+    let known = before.and_then(|before| before.echo);
+    let echo = if known.is_none() && configured.iter().any(asks) { Some(Echo::start()?) } else { None };
+    let embedded = known.or(echo.as_ref()).map(Echo::authority).transpose().map_err(io::Error::other)?;
+    let found = |server: &Server| server.known().or_else(|| embedded.clone().map(upstream::Server::http1));
     let settings = configured.iter().map(|upstream| {
-        let servers = upstream.servers.iter().filter_map(known).collect();
-        Arc::new(UpstreamSettings {
+        if let Some(same) = before.and_then(|before| before.upstream(upstream)) {
+            return same;
+        }
+        let servers = upstream.servers.iter().filter_map(found).collect();
+        let previous = before.and_then(|before| before.upstream_named(&upstream.name));
+        let settings = UpstreamSettings {
             connect_timeout: upstream.connect_timeout,
             response_timeout: upstream.response_timeout,
             retries: u32::from(upstream.retries),
+            retry_budget: upstream.retry_budget,
+            balance: upstream.balance,
+            sticky: upstream.sticky.clone(),
+            ejection: upstream.ejection.clone(),
+            slow_start: upstream.slow_start,
+            health_check: upstream.health_check.clone(),
+            resolve: upstream.resolve,
+            max_requests: upstream.max_requests,
+            tls: upstream.tls.clone(),
+            counters: previous.map(|previous| Arc::clone(&previous.counters)).unwrap_or_default(),
             ..UpstreamSettings::new(upstream.name.clone(), servers)
-        })
+        };
+        previous.into_iter().for_each(|previous| settings.take_over(previous));
+        Arc::new(settings)
     });
-    Ok((settings.collect(), echo))
+    let settings: Vec<_> = settings.collect();
+    upstream::watch(&settings)?;
+    Ok((settings, echo))
 }

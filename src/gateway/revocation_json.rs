@@ -69,6 +69,25 @@ fn until(members: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, Stri
     life.map(|life| now.saturating_add(life)).ok_or_else(|| "`for` is no time from \"1s\" to \"3650d\"".to_owned())
 }
 
+/// Reads what [`show`] has made, in this version or another: it revokes what was revoked, and up to a second's tokens
+/// more, since whole seconds are shown. `None`: that is none.
+#[must_use]
+pub fn read_shown(shown: &Value) -> Option<Revocation> {
+    let text = |name: &str| shown.get(name)?.as_str().map(str::to_owned);
+    let time = |name: &str| {
+        let shown = text(name)?;
+        let time = Timestamp::parse(shown.strip_prefix('@').unwrap_or(&shown))?;
+        Some(time.saturating_add(Duration::from_millis(999)))
+    };
+    let target = match (text("jti"), text("session"), text("subject")) {
+        (Some(id), ..) => Target::Id(id),
+        (_, Some(session), _) => Target::Session(session),
+        (.., Some(subject)) => Target::Subject { subject, before: time("before")? },
+        (None, None, None) => return None,
+    };
+    Some(Revocation { issuer: text("issuer")?, target, until: time("until")? })
+}
+
 /// As it is shown.
 #[must_use]
 pub fn show(Revocation { issuer, target, until }: &Revocation) -> Value {
@@ -109,7 +128,14 @@ mod tests {
         ];
         for (body, target, life) in cases {
             let until = NOW.saturating_add(Duration::from_secs(life));
-            assert_eq!(read(body.as_bytes(), NOW), Ok(Revocation { issuer: "api".to_owned(), target, until }));
+            let revocation = Revocation { issuer: "api".to_owned(), target, until };
+            assert_eq!(read(body.as_bytes(), NOW).as_ref(), Ok(&revocation));
+            let told = read_shown(&show(&revocation)).unwrap();
+            assert!(told.until >= revocation.until);
+            match (&told.target, &revocation.target) {
+                (Target::Subject { before: told, .. }, Target::Subject { before, .. }) => assert!(told >= before),
+                (told, known) => assert_eq!(told, known),
+            }
         }
     }
 

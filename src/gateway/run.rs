@@ -1,9 +1,12 @@
-//! From a snapshot to a gateway that serves, and to its end.
+//! From a snapshot to a gateway that serves.
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -12,13 +15,15 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::{
-    access_log::AccessLog,
+    Echo,
+    access_log::{AccessLog, Reopener},
     admin, descriptors,
-    drain::{Phase, Signals},
-    listener,
+    drain::Phase,
     metrics::{Gauges, WorkerMetrics},
+    reload::{Ask, Origin, Reloader},
     snapshot::Snapshot,
-    spread,
+    sockets::{Inherited, Sockets},
+    spread, tls,
     worker::Worker,
 };
 use crate::config;
@@ -32,15 +37,12 @@ pub struct Settings {
     pub workers: usize,
     /// Where the admin listener stands, if there is one.
     pub admin: Option<SocketAddr>,
+    /// How long it serves on after it has said that it is not ready any more.
+    pub drain_delay: Duration,
     /// How long requests that are under way may take to finish at the end.
     pub drain_deadline: Duration,
     /// Where a line for each request is written, if anywhere.
     pub access_log: Option<config::AccessLog>,
-}
-
-impl Settings {
-    /// The time for a drain unless another is set.
-    pub const DRAIN_DEADLINE: Duration = Duration::from_secs(60);
 }
 
 /// Why the gateway did not start, or ended otherwise than asked.
@@ -67,14 +69,19 @@ pub enum RunError {
 }
 
 /// A gateway that serves. Dropping it stops it at once.
-#[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<io::Result<()>>>,
     admin: Option<JoinHandle<io::Result<()>>>,
+    certificates: Option<JoinHandle<io::Result<()>>>,
     access_log: Option<AccessLog>,
+    gauges: Arc<Gauges>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    swapped: watch::Sender<()>,
+    /// Where a reload is asked for, and the other end until somebody reloads.
+    reloads: (Sender<Ask>, Option<Receiver<Ask>>),
 }
 
 impl Running {
@@ -107,6 +114,35 @@ impl Running {
         }
     }
 
+    /// What reloads from `origin`, and what it is asked by. `None`: that is done already.
+    pub(super) fn reloader(&mut self, origin: Origin, echo: Option<Echo>) -> Option<(Reloader, Receiver<Ask>)> {
+        let asks = self.reloads.1.take()?;
+        let reloader = Reloader {
+            origin,
+            snapshot: Arc::clone(&self.snapshot),
+            echo,
+            gauges: Arc::clone(&self.gauges),
+            swapped: self.swapped.clone(),
+            workers: self.workers.len(),
+            phase: self.phase.subscribe(),
+            retired: Vec::new(),
+        };
+        Some((reloader, asks))
+    }
+
+    /// Where a reload is asked for.
+    pub(super) fn asker(&self) -> Sender<Ask> {
+        self.reloads.0.clone()
+    }
+
+    pub(super) fn phase(&self) -> watch::Sender<Phase> {
+        self.phase.clone()
+    }
+
+    pub(super) fn reopener(&self) -> Option<Reopener> {
+        self.access_log.as_ref().map(|access_log| access_log.reopener().clone())
+    }
+
     fn advance(&self, to: Phase) {
         self.phase.send_if_modified(|phase| {
             let forward = *phase < to;
@@ -132,12 +168,23 @@ impl Running {
             access_log.finish();
         }
         self.stop();
+        if let Some(certificates) = self.certificates.take() {
+            // Whoever serves no more needs none.
+            let _ = join(certificates);
+        }
         if let Some(admin) = self.admin.take()
             && let Err(error) = join(admin)
         {
             outcome = outcome.and(Err(RunError::Worker(error)));
         }
         outcome
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Running");
+        shown.field("address", &self.address).field("admin_address", &self.admin_address).finish_non_exhaustive()
     }
 }
 
@@ -159,19 +206,25 @@ fn join(thread: JoinHandle<io::Result<()>>) -> Result<(), String> {
 /// # Errors
 /// [`RunError::Bind`] for an address that is taken or not ours, [`RunError::Start`] where the system refuses a thread.
 pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Running, RunError> {
-    let count = match settings.workers {
-        0 => thread::available_parallelism().map_or(1, usize::from),
-        count => count,
-    };
-    let bind = |address| move |error| RunError::Bind { address, error };
-    let listeners = listener::bind_shared(settings.address, count).map_err(bind(settings.address))?;
-    let admin = settings.admin.map(|address| listener::bind_alone(address).map_err(bind(address))).transpose()?;
+    start_on(Sockets::open(settings, Inherited::default())?, settings, snapshot)
+}
+
+/// As [`start`], with these sockets.
+pub(super) fn start_on(
+    sockets: Sockets,
+    settings: &Settings,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+) -> Result<Running, RunError> {
+    let Sockets { main: listeners, admin, .. } = sockets;
+    let count = listeners.len();
     let address =
         listeners.first().map_or(Ok(settings.address), |socket| socket.local_addr()).map_err(RunError::Start)?;
     let admin_address = admin.as_ref().map(|socket| socket.local_addr()).transpose().map_err(RunError::Start)?;
 
-    let connections = descriptors::ceiling(snapshot.load().limits.connections, count);
+    descriptors::ceiling(snapshot.load().limits.connections, count);
+    let connections = descriptors::borne(count);
     let gauges = Arc::new(Gauges::default());
+    gauges.reloads.begin(snapshot.load().clock.now());
     let metrics: Vec<_> = listeners.iter().map(|_| Arc::new(WorkerMetrics::default())).collect();
     let (access_log, recorders) = match &settings.access_log {
         Some(wanted) => AccessLog::start(wanted, count, &gauges, &snapshot.load().clock)
@@ -184,8 +237,20 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
     let spreads = spread::spreads(count);
     let load = spreads.first().map(|(spread, _)| spread.load()).unwrap_or_default();
     // From here on a failure drops `running`, which stops the threads that were started.
-    let workers = Vec::with_capacity(count);
-    let mut running = Running { address, admin_address, phase, workers, admin: None, access_log };
+    let (ask, asks) = mpsc::channel();
+    let mut running = Running {
+        address,
+        admin_address,
+        phase,
+        workers: Vec::with_capacity(count),
+        admin: None,
+        certificates: None,
+        access_log,
+        gauges: Arc::clone(&gauges),
+        snapshot: Arc::clone(&snapshot),
+        swapped: watch::channel(()).0,
+        reloads: (ask, Some(asks)),
+    };
     for (index, ((listener, metrics), (spread, queue))) in listeners.into_iter().zip(&metrics).zip(spreads).enumerate()
     {
         let worker = Worker {
@@ -196,6 +261,7 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
             gauges: Arc::clone(&gauges),
             access_log: recorders.next(),
             connections,
+            swapped: running.swapped.subscribe(),
             spread,
             queue,
             phase: seen.clone(),
@@ -203,59 +269,19 @@ pub fn start(settings: &Settings, snapshot: Arc<ArcSwap<Snapshot>>) -> Result<Ru
         };
         running.workers.push(spawn(format!("worker-{index}"), move || worker.run())?);
     }
+    let watched = (Arc::clone(&snapshot), seen.clone());
+    running.certificates = Some(spawn("certificates".to_owned(), move || tls::watch::run(&watched.0, watched.1))?);
     if let Some(listener) = admin {
-        let admin = admin::Admin { snapshot, workers: metrics, load, gauges, phase: seen };
+        let reload = running.reloads.0.clone();
+        let admin = admin::Admin { snapshot, workers: metrics, load, gauges, phase: seen, reload };
         running.admin = Some(spawn("admin".to_owned(), move || admin.run(listener))?);
     }
     Ok(running)
 }
 
-fn spawn(
+pub(super) fn spawn(
     name: String,
     body: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> Result<JoinHandle<io::Result<()>>, RunError> {
     thread::Builder::new().name(name).spawn(body).map_err(RunError::Start)
-}
-
-/// Starts, tells `started` where it listens, and serves until a signal ends it. The second signal ends it at once.
-///
-/// # Errors
-/// Those of [`start`] and [`Running::wait`].
-pub fn run(
-    settings: &Settings,
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    started: impl FnOnce(&Running),
-) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Start)?;
-    let mut signals = runtime.block_on(async { Signals::listen() }).map_err(RunError::Start)?;
-    let running = start(settings, snapshot)?;
-    started(&running);
-    let phase = running.phase.clone();
-    let reopener = running.access_log.as_ref().map(|access_log| access_log.reopener().clone());
-    let reopen = || {
-        if let Some(reopener) = &reopener {
-            reopener.reopen();
-        }
-    };
-    let (ended, mut end) = tokio::sync::oneshot::channel();
-    let waiter = spawn("drain".to_owned(), move || {
-        let outcome = running.wait();
-        // Nobody waits any more only if this thread is the last one.
-        let _ = ended.send(outcome);
-        Ok(())
-    })?;
-    let outcome = runtime.block_on(async {
-        for next in [Phase::Draining, Phase::Stopped] {
-            tokio::select! {
-                outcome = &mut end => return outcome,
-                name = signals.next(reopen) => {
-                    tracing::info!(signal = name, "{}", if next == Phase::Draining { "draining" } else { "stopping" });
-                    phase.send_replace(next);
-                }
-            }
-        }
-        end.await
-    });
-    let _ = waiter.join();
-    outcome.unwrap_or_else(|_| Err(RunError::Worker("the drain was lost".to_owned())))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{Cors, Ownerships, Published, Revoker};
+use super::{Cors, Ownerships, Published, RateLimits, Revoker, Tls};
 use crate::{
     authn::Authenticator,
     authz::Policy,
@@ -40,10 +40,16 @@ pub struct Snapshot {
     pub managed: ManagedHeaders,
     /// The upstreams, by the index that a rule gives.
     pub upstreams: Vec<Arc<UpstreamSettings>>,
-    /// The limits. Those of connections are the ones that the gateway was started with.
+    /// The limits. Those of a connection are the ones that it was made with.
     pub limits: Limits,
+    /// How often somebody may come. They go over to the next snapshot ([`RateLimits::new`]).
+    pub rate_limits: Arc<RateLimits>,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<IpNet>,
+    /// What connections with clients are encrypted with; `None`: they are not.
+    pub tls: Option<Arc<Tls>>,
     /// The names of the issuers without whose keys the gateway is not ready.
     pub required_keys: Vec<String>,
     /// The time shown in refusals.

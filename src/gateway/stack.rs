@@ -3,15 +3,15 @@
 //! A panic ends the one request that it happens in: a bare 500, counted and logged. It is a fault of the gateway, which
 //! no contract has words for.
 
-use std::{cell::RefCell, panic::resume_unwind, rc::Rc, sync::Arc, time::Duration};
+use std::{panic::resume_unwind, rc::Rc, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, ORIGIN},
 };
-use tokio::{task::spawn_local, time::Instant};
+use tokio::{sync::watch, task::spawn_local, time::Instant};
 
 use super::{
     access_log::{Entry, Outcome, Recorder},
@@ -20,20 +20,22 @@ use super::{
     client_address::client_address,
     connection::Connection,
     contained::contained,
+    current::{Current, Newest},
     date::Date,
-    head,
+    decision::{Refusal, decide_waiting},
+    expiry, head,
     metrics::WorkerMetrics,
     ownership::settle::{self, Doubts},
+    rate_limit::Counted,
     report::Example,
     request_log::{Ids, Known, RequestLog},
     snapshot::Snapshot,
-    waiting::{Wait, Waited},
+    upgrade,
 };
 use crate::{
-    authn::{AuthnError, Awaited, Principal},
-    authz::{Access, Match, Permit},
+    authz::Permit,
     contract::Facts,
-    proxy::{Body, Context, Incoming, Upstreams, forward, upload::discard},
+    proxy::{Body, Incoming, forward, upload::discard},
     rejection::Rejection,
 };
 
@@ -42,51 +44,11 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// What one worker needs to answer requests.
 pub(super) struct Stack {
-    snapshot: Arc<ArcSwap<Snapshot>>,
     metrics: Arc<WorkerMetrics>,
-    current: RefCell<Rc<Current>>,
+    current: Newest,
     ids: Ids,
     access_log: Option<Rc<Recorder>>,
     date: Date,
-}
-
-/// The snapshot as this worker sees it: the connections to its upstreams are the worker's own.
-struct Current {
-    snapshot: Arc<Snapshot>,
-    upstreams: Upstreams,
-}
-
-impl Current {
-    fn new(snapshot: Arc<Snapshot>) -> Rc<Self> {
-        let upstreams = Upstreams::new(&snapshot.upstreams);
-        Rc::new(Self { snapshot, upstreams })
-    }
-
-    /// What forwarding needs to know of a request on this connection.
-    fn context<'a>(&'a self, connection: &'a Connection) -> Context<'a> {
-        Context {
-            peer: &connection.peer,
-            upstreams: &self.upstreams,
-            managed: &self.snapshot.managed,
-            body_bytes: self.snapshot.limits.body_bytes,
-            stall_limit: self.snapshot.limits.idle_timeout,
-        }
-    }
-}
-
-/// A request that is refused: why, by which rule if one was found, and whose token it has as far as that is known.
-struct Refusal {
-    rejection: Rejection,
-    rule: Option<Rc<str>>,
-    issuer: Option<Arc<str>>,
-    /// Whose token it is, if it is good.
-    caller: Option<Principal>,
-    /// Lets it through all the same, because the rule only reports.
-    overruled: Option<Box<Permit>>,
-    /// After this it is worth looking at the request again.
-    wait: Option<Box<Wait>>,
-    /// What it refuses is a built-in endpoint's to answer: nobody is to store that.
-    private: bool,
 }
 
 /// Whose answer it is.
@@ -96,18 +58,6 @@ enum By {
     Gateway,
 }
 
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Self {
-        Self { rejection, rule: None, issuer: None, caller: None, overruled: None, wait: None, private: false }
-    }
-}
-
-impl Refusal {
-    fn known(&self) -> Known<'_> {
-        Known { rule: self.rule.as_deref(), issuer: self.issuer.as_deref() }
-    }
-}
-
 impl Stack {
     pub(super) fn new(
         snapshot: Arc<ArcSwap<Snapshot>>,
@@ -115,10 +65,9 @@ impl Stack {
         access_log: Option<Recorder>,
         worker: usize,
     ) -> Rc<Self> {
-        let current = Current::new(snapshot.load_full());
-        let ids = Ids::new(worker, &current.snapshot.clock);
-        let (current, access_log) = (RefCell::new(current), access_log.map(Rc::new));
-        Rc::new(Self { snapshot, metrics, current, ids, access_log, date: Date::default() })
+        let current = Newest::new(snapshot);
+        let ids = Ids::new(worker, &current.get().snapshot.clock);
+        Rc::new(Self { metrics, current, ids, access_log: access_log.map(Rc::new), date: Date::default() })
     }
 
     /// The answer to a request, whatever it is.
@@ -135,7 +84,7 @@ impl Stack {
 
     /// The answer to what could not be read as a request: in the logs it has no method and no path.
     pub(super) fn refuse(&self, rejection: &Rejection, connection: &Rc<Connection>) -> Response<Answer> {
-        let (started, current) = (Instant::now(), self.current());
+        let (started, current) = (Instant::now(), self.current.get());
         let (in_flight, _) = connection.begin(usize::MAX);
         let request = head::unreadable();
         let log = RequestLog::new(&request, &connection.peer, &self.ids);
@@ -154,22 +103,28 @@ impl Stack {
         snapshot.contract.render(rejection, &facts).map(Body::from)
     }
 
+    /// See [`Newest::follow`].
+    pub(super) async fn follow(&self, swapped: watch::Receiver<()>) {
+        self.current.follow(swapped).await;
+    }
+
     /// The date of an answer.
     pub(super) fn date(&self) -> HeaderValue {
-        self.date.of(self.current.borrow().snapshot.clock.now())
+        self.date.of(self.current.peek(|snapshot| snapshot.clock.now()))
     }
 
     async fn answer(&self, request: Request<Incoming>, connection: &Rc<Connection>) -> Response<Answer> {
         let started = Instant::now();
-        let current = self.current();
+        let current = self.current.get();
         let (in_flight, admitted) = connection.begin(current.snapshot.limits.requests);
         let log = RequestLog::new(&request, &connection.peer, &self.ids);
         let client = || client_address(&connection.peer, request.headers(), &current.snapshot.trusted_proxies);
         let mut entry = Entry::begin(self.access_log.as_ref(), &request, &log, client, started);
         let cors = current.snapshot.cors.as_deref();
         let reader = cors.and_then(|cors| cors.reader(request.headers()));
+        let mut counted = Counted::default();
 
-        if admitted && let Some(response) = self.preflight(&request, &current.snapshot) {
+        if admitted && let Some(response) = self.preflight(&request, connection, &current.snapshot) {
             discard(request);
             self.metrics.answered(started.elapsed());
             entry.became(Outcome::Preflight);
@@ -177,13 +132,13 @@ impl Stack {
             entry.answered(&response);
             return response.map(|body| Answer::new(body, in_flight, entry));
         }
-        let answered = if admitted && let Some(response) = publish(&request, &current.snapshot) {
+        let answered = if admitted && let Some(response) = publish(&request, connection, &current.snapshot) {
             discard(request);
             self.metrics.answered(started.elapsed());
             entry.became(Outcome::Answered);
             Ok(response.map(Body::from))
         } else if admitted {
-            self.pass(request, connection, &current, &log, &mut entry).await.map(|(response, by)| {
+            self.pass(request, connection, &current, &log, &mut entry, &mut counted).await.map(|(response, by)| {
                 match by {
                     By::Upstream => self.metrics.forwarded(started.elapsed()),
                     By::Gateway => self.metrics.answered(started.elapsed()),
@@ -202,24 +157,31 @@ impl Stack {
             log.refused(&refusal.rejection, known);
             entry.refused(refusal.rejection.reason(), known.rule, known.issuer, refusal.caller.as_ref());
             let mut response = self.render(&refusal.rejection, &log, &current.snapshot);
+            upgrade::tell(&refusal.rejection, &mut response);
             if refusal.private {
                 response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             }
             response
         });
+        counted.write(response.headers_mut());
         if let Some(cors) = cors {
             cors.write(reader, response.headers_mut());
         }
         entry.answered(&response);
-        response.map(|body| Answer::new(body, in_flight, entry))
+        expiry::watch(response.map(|body| Answer::new(body, in_flight, entry)), self.current.source())
     }
 
     /// The answer to a preflight, if the request is one and [`Cors`](super::Cors) is configured.
-    fn preflight(&self, request: &Request<Incoming>, snapshot: &Snapshot) -> Option<Response<()>> {
+    fn preflight(
+        &self,
+        request: &Request<Incoming>,
+        connection: &Connection,
+        snapshot: &Snapshot,
+    ) -> Option<Response<()>> {
         let cors = snapshot.cors.as_deref()?;
         let preflight = cors.preflight(request)?;
         // A request with two meanings is refused like any other.
-        head::check(request, &snapshot.limits).ok()?;
+        head::check(request, &snapshot.limits, connection.peer.scheme()).ok()?;
         snapshot.policy.find(&preflight.method, request.uri().path()).ok()?;
         self.metrics.preflight(preflight.allowed.is_some());
         if preflight.allowed.is_none() {
@@ -231,14 +193,16 @@ impl Stack {
     /// Checks, and has what passed answered.
     async fn pass(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         connection: &Rc<Connection>,
         current: &Rc<Current>,
         log: &RequestLog,
         entry: &mut Entry,
+        counted: &mut Counted,
     ) -> Result<(Response<Body>, By), Refusal> {
         let snapshot = &*current.snapshot;
-        let decided = decide_waiting(&request, snapshot).await;
+        upgrade::prepare(&mut request, &snapshot.policy);
+        let decided = decide_waiting(&request, connection, snapshot, counted).await;
         let permit = match decided.or_else(|refusal| self.overrule(refusal, log, entry, snapshot)) {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -250,7 +214,10 @@ impl Stack {
         let by = if rule.builtin().is_empty() { By::Upstream } else { By::Gateway };
         let upstream = snapshot.upstreams.get(rule.upstream()).filter(|_| by == By::Upstream);
         entry.permitted(&rule, principal.as_ref(), upstream.map(|upstream| &**upstream));
-        let answered = if by == By::Gateway {
+        let mut answered = if let Err(rejection) = upgrade::check(&mut request, &rule, snapshot.cors.as_deref()) {
+            discard(request);
+            Err(rejection)
+        } else if by == By::Gateway {
             // In boxes, for what is rare would make the future of every request large.
             Box::pin(built_in::answer(permit, request, &connection.peer, &current.snapshot, log.id())).await
         } else if permit.changes().is_empty() {
@@ -258,6 +225,9 @@ impl Stack {
         } else {
             Box::pin(forward_change(permit, request, connection, current)).await
         };
+        if let Ok(response) = &mut answered {
+            expiry::bind(response, &rule, principal.as_ref());
+        }
         answered.map(|response| (response, by)).map_err(|rejection| Refusal {
             rule: Some(rule.name().into()),
             issuer: principal.map(|principal| principal.issuer().into()),
@@ -288,23 +258,13 @@ impl Stack {
         self.metrics.report.record(permit.rule().name(), refusal.rejection.reason(), example);
         Ok(*permit)
     }
-
-    /// The snapshot that this request is answered from, from its first check to its last.
-    fn current(&self) -> Rc<Current> {
-        let newest = self.snapshot.load();
-        let mut current = self.current.borrow_mut();
-        if !Arc::ptr_eq(&newest, &current.snapshot) {
-            *current = Current::new(Arc::clone(&newest));
-        }
-        Rc::clone(&current)
-    }
 }
 
 /// What the gateway says of itself, to whoever asks.
-fn publish(request: &Request<Incoming>, snapshot: &Snapshot) -> Option<Response<Bytes>> {
+fn publish(request: &Request<Incoming>, connection: &Connection, snapshot: &Snapshot) -> Option<Response<Bytes>> {
     let response = snapshot.published.as_ref()?.answer(request)?;
     // A request with two meanings is refused like any other.
-    head::check(request, &snapshot.limits).is_ok().then_some(response)
+    head::check(request, &snapshot.limits, connection.peer.scheme()).is_ok().then_some(response)
 }
 
 /// Forwards what may change who owns what, and sees to that. Where it has to be kept this goes on without the client: what
@@ -330,62 +290,4 @@ async fn forward_change(
     }
     // Nobody aborts it, so that what it fails with is a panic, and this request's.
     spawn_local(forwarding).await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
-}
-
-/// Decides, and once more for each thing that is worth waiting for.
-async fn decide_waiting(request: &Request<Incoming>, snapshot: &Snapshot) -> Result<Permit, Refusal> {
-    let mut waited = Waited::default();
-    loop {
-        let mut decided = decide(request, snapshot, &waited);
-        let Some(wait) = decided.as_mut().err().and_then(|refusal| refusal.wait.take()) else { return decided };
-        if !waited.add(*wait).await {
-            return decided;
-        }
-    }
-}
-
-/// Head, route, token, policy: in this order. What fails behind the route is the caller's affair, not the request's, and
-/// can be overruled.
-fn decide(request: &Request<Incoming>, snapshot: &Snapshot, waited: &Waited) -> Result<Permit, Refusal> {
-    head::check(request, &snapshot.limits)?;
-    let (policy, method) = (&snapshot.policy, request.method());
-    let found = policy.find(method, request.uri().path()).map_err(Rejection::from)?;
-    let refuse = |rejection, issuer, principal: Option<Principal>, wait: Option<Wait>| {
-        let caller = principal.clone();
-        let rule = found.as_ref().map(|found| found.rule().name().into());
-        let overruled = policy.overrule(found.as_ref(), method, principal).map(Box::new);
-        let private = found.as_ref().is_some_and(|found| !found.rule().builtin().is_empty());
-        Refusal { rejection, rule, issuer, caller, overruled, wait: wait.map(Box::new), private }
-    };
-    let principal = authenticate(request.headers(), found.as_ref(), snapshot, waited.issuer()).map_err(|error| {
-        let (wait, issuer) = (Wait::for_issuer(&error), snapshot.authenticator.issuer_named_by(request.headers()));
-        refuse(error.into(), issuer, None, wait)
-    })?;
-    policy.permit(found.as_ref(), method, principal.clone(), waited.owner()).map_err(|denial| {
-        let wait = Wait::for_owner(&denial);
-        let issuer = principal.as_ref().map(|principal| principal.issuer().into());
-        refuse(denial.into(), issuer, principal, wait)
-    })
-}
-
-/// Who is calling, as far as the rule wants to know. Where there is no rule, a token is needed to learn that.
-fn authenticate(
-    headers: &HeaderMap,
-    found: Option<&Match<'_>>,
-    snapshot: &Snapshot,
-    after: Option<&Awaited>,
-) -> Result<Option<Principal>, AuthnError> {
-    let authenticate = || match after {
-        None => snapshot.authenticator.authenticate(headers),
-        Some(awaited) => snapshot.authenticator.authenticate_after(headers, awaited),
-    };
-    let access = found.map_or(Access::Token, |found| found.rule().access());
-    match access {
-        Access::Public => Ok(None),
-        Access::Token => authenticate().map(Some),
-        Access::Optional => match authenticate() {
-            Err(AuthnError::NotAuthenticated) => Ok(None),
-            known => known.map(Some),
-        },
-    }
 }

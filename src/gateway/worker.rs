@@ -3,13 +3,15 @@
 //!
 //! 1. Above the ceiling of connections a new one is closed at once: an answer would cost more than it tells. The count
 //!    is in the metrics.
+//!    The same above the ceiling for one address ([`addresses`](super::addresses)), unless it is a trusted proxy's.
 //! 2. When the process has no file descriptors left, accepting pauses, longer each time, so that the worker doesn't
 //!    spin.
 //! 3. A connection that another worker has more room for is handed on to it ([`spread`](super::spread)).
-//! 4. HTTP/1.1 and HTTP/2 with prior knowledge come in on the same port; the first bytes tell which it is. The one is
-//!    served by [`http1`](super::http1), the other by hyper.
+//! 4. HTTP/1.1 and HTTP/2 come in on the same port: the first bytes tell which it is, or with TLS what was agreed on
+//!    ([`entrance`](super::entrance)). The one is served by [`http1`](super::http1), the other by hyper.
 
 use std::{
+    cell::RefCell,
     future::Future,
     io,
     net::{SocketAddr, TcpListener as StdListener},
@@ -31,9 +33,11 @@ use tokio::{
 
 use super::{
     access_log::Recorder,
+    addresses::Seat,
     body::deliver,
-    connection::{Connection, Watched, supervise},
+    connection::{Connection, Open, Watched, supervise},
     drain::{Phase, reached},
+    entrance::{self, Entered, Entrance},
     grpc,
     http1::{End, Http1},
     metrics::{Gauges, WorkerMetrics},
@@ -66,8 +70,10 @@ pub(super) struct Worker {
     pub(super) gauges: Arc<Gauges>,
     /// Where it tells of its requests, if there is an access log.
     pub(super) access_log: Option<Recorder>,
-    /// The ceiling of connections.
+    /// The most connections that the system bears, whatever the limits say.
     pub(super) connections: usize,
+    /// Tells that there is another snapshot.
+    pub(super) swapped: watch::Receiver<()>,
     /// The other workers, and what they hand on.
     pub(super) spread: Spread,
     pub(super) queue: UnboundedReceiver<Accepted>,
@@ -84,13 +90,12 @@ impl Worker {
 
     async fn serve(self) -> io::Result<()> {
         let listener = TcpListener::from_std(self.listener.try_clone()?)?;
-        let limits = Limits { connections: self.connections, ..self.snapshot.load().limits };
         let stack = Stack::new(Arc::clone(&self.snapshot), Arc::clone(&self.metrics), self.access_log, self.index);
         let (draining, drain) = watch::channel(false);
         let acceptor = Acceptor {
             stack,
-            limits,
-            server: server(&limits),
+            connections: self.connections,
+            server: RefCell::default(),
             snapshot: self.snapshot,
             gauges: self.gauges,
             spread: self.spread,
@@ -101,6 +106,7 @@ impl Worker {
         tokio::select! {
             never = acceptor.accept_all(&listener) => match never {},
             () = acceptor.take_all(&mut queue) => {}
+            () = acceptor.stack.follow(self.swapped) => {}
             () = reached(&mut phase, Phase::Draining) => {}
         }
         // Connections that the system has made already would be reset with the listener.
@@ -125,8 +131,9 @@ impl Worker {
 
 struct Acceptor {
     stack: Rc<Stack>,
-    limits: Limits,
-    server: Rc<http2::Builder<Streams>>,
+    connections: usize,
+    /// For connections of HTTP/2, and the limits that it is made for.
+    server: RefCell<Option<(Limits, Server)>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     gauges: Arc<Gauges>,
     spread: Spread,
@@ -180,19 +187,31 @@ impl Acceptor {
     }
 
     fn spawn(&self, stream: TcpStream, address: SocketAddr, place: Place) {
-        if self.gauges.connections.load(Ordering::Relaxed) >= self.limits.connections {
+        let limits = self.limits();
+        if self.gauges.connections.load(Ordering::Relaxed) >= limits.connections {
             self.gauges.connections_refused.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        let snapshot = self.snapshot.load_full();
+        let is_passed_on = entrance::is_passed_on(&snapshot, address);
+        // What a balancer passes on is counted for its client, once that is known.
+        let Some(seat) = Some(Seat::default())
+            .filter(|_| is_passed_on)
+            .or_else(|| entrance::seat(&self.gauges, &Peer::new(address, &snapshot.trusted_proxies), &limits))
+        else {
+            return;
+        };
         // A socket that can't be told so is closed already; reading from it will show it.
         let _ = stream.set_nodelay(true);
-        let peer = Peer::new(address, &self.snapshot.load().trusted_proxies);
-        let connection = Connection::new(peer, Arc::clone(&self.gauges));
-        let (stack, server, limits, mut drain) =
-            (Rc::clone(&self.stack), Rc::clone(&self.server), self.limits, self.drain.clone());
+        let open = Open::new(&self.gauges);
+        let (stack, server, mut drain) = (Rc::clone(&self.stack), self.server(&limits), self.drain.clone());
         tokio::task::spawn_local(async move {
             let _place = place;
-            let http1 = Http1::new(stream.into(), Rc::clone(&connection), Rc::clone(&stack), limits);
+            let entrance = Entrance { snapshot, gauges: open.gauges(), limits, is_passed_on, seat };
+            let Some(entered) = entrance.enter(stream, address, &mut drain).await else { return };
+            let Entered { socket, peer, certificate, protocol, seat: _seat } = entered;
+            let connection = Connection::new(peer, certificate, open);
+            let http1 = Http1::new(socket, protocol, Rc::clone(&connection), Rc::clone(&stack), limits);
             let End::Http2(stream, read) = http1.run(&mut drain).await else { return };
             connection.speaks_http_2();
             let io = TokioIo::new(Watched::new(read, stream, Rc::clone(&connection)));
@@ -213,6 +232,20 @@ impl Acceptor {
             supervise(server.serve_connection(io, service), Rc::clone(&connection), limits, drain).await;
         });
     }
+
+    /// What a connection that is made now may do.
+    fn limits(&self) -> Limits {
+        let limits = self.snapshot.load().limits;
+        Limits { connections: limits.connections.min(self.connections), ..limits }
+    }
+
+    fn server(&self, limits: &Limits) -> Server {
+        let mut known = self.server.borrow_mut();
+        match &*known {
+            Some((of, server)) if of == limits => Rc::clone(server),
+            _ => Rc::clone(&known.insert((*limits, server(limits))).1),
+        }
+    }
 }
 
 fn is_about_one_connection(error: &io::Error) -> bool {
@@ -222,9 +255,11 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn server(limits: &Limits) -> Rc<http2::Builder<Streams>> {
+type Server = Rc<http2::Builder<Streams>>;
+
+fn server(limits: &Limits) -> Server {
     let head = limits.header_bytes.saturating_add(HEAD_ROOM);
-    let mut server = http2::Builder::new(Streams { stall_limit: limits.idle_timeout });
+    let mut server = http2::Builder::new(Streams { stall_limit: limits.body_timeout });
     server
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)

@@ -16,6 +16,10 @@
 //! 7. [`deadline`]: a time limit that costs nothing while it is kept.
 //! 8. [`socket`]: what those bytes go over.
 //! 9. [`line`](mod@line): a client's connection, shared by the one that answers and the one that reads the request's body.
+//!
+//! What it may become:
+//!
+//! 10. [`websocket`]: a connection on which two ends talk as they like.
 
 pub mod deadline;
 pub mod decoder;
@@ -26,6 +30,7 @@ pub mod length;
 pub mod line;
 mod persistence;
 pub mod socket;
+pub mod websocket;
 pub mod writer;
 
 pub use deadline::Deadline;

@@ -140,6 +140,20 @@ pub enum InvalidToken {
     #[error("the token lives longer than the maximum")]
     LivesTooLong,
 
+    // The bearer's: it is not the one whom the token is bound to.
+    /// The token is bound to a client certificate, and its connection has none (RFC 8705 §3).
+    #[error("the token is bound to a client certificate, and the connection has none")]
+    CertificateMissing,
+    /// The token is bound to another client certificate than its connection's (RFC 8705 §3).
+    #[error("the token is bound to another client certificate")]
+    WrongCertificate,
+    /// The token is bound to a key in a way that is not supported: `jkt` (RFC 9449 §6) for instance.
+    #[error("the token is bound to a key in a way that is not supported")]
+    UnsupportedBinding,
+    /// The token is bound to no certificate, and has to be.
+    #[error("the token is not bound to a client certificate")]
+    NotBound,
+
     // The issuer's word, who was asked.
     /// The issuer says that the token is not active: it never was one, has expired or is revoked (RFC 7662 §2.2).
     #[error("the issuer says that the token is not active")]
@@ -185,6 +199,10 @@ impl InvalidToken {
             Self::ForbiddenClaim(_) => "forbidden_claim",
             Self::UnfitForHeader { .. } => "unfit_for_header",
             Self::LivesTooLong => "lives_too_long",
+            Self::CertificateMissing => "certificate_missing",
+            Self::WrongCertificate => "wrong_certificate",
+            Self::UnsupportedBinding => "unsupported_binding",
+            Self::NotBound => "not_bound",
             Self::Inactive => "inactive",
             Self::Revoked => "revoked",
         }

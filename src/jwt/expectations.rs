@@ -45,6 +45,20 @@ pub struct Expectations {
     pub subject_integer: bool,
     /// The longest acceptable life. Absent: not checked.
     pub max_life: Option<Duration>,
+    /// What becomes of tokens that are bound to a key of their bearer's. Whoever knows the connection looks at that.
+    pub binding: Binding,
+}
+
+/// What becomes of tokens that are bound to a key of their bearer's (`cnf`, RFC 7800).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Binding {
+    /// One that is bound to a client certificate needs it (RFC 8705 §3); one that is bound otherwise is refused.
+    #[default]
+    Checked,
+    /// And one that is not bound is refused.
+    Required,
+    /// Nobody looks: somebody else has.
+    Ignored,
 }
 
 /// A claim and a value of it, that a token must have or must not have.
@@ -69,6 +83,7 @@ impl Default for Expectations {
             subject_required: false,
             subject_integer: false,
             max_life: None,
+            binding: Binding::default(),
         }
     }
 }

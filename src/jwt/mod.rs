@@ -46,7 +46,7 @@ pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use claim_path::ClaimPath;
 pub use claims::Claims;
 pub use error::{InvalidToken, Part, Shown, VerifyError};
-pub use expectations::{Check, ClaimValue, Expectations, Finding, Outcome};
+pub use expectations::{Binding, Check, ClaimValue, Expectations, Finding, Outcome};
 pub use header::{Header, RememberedHeaders};
 pub use json::{Elements, Json, JsonError, JsonProblem, Members, Number, Value};
 pub use jwks::{KeySet, KeySetError, Origin, SkippedKey};

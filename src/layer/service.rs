@@ -19,7 +19,7 @@ use super::{
     refusal::{Asked, RefusalWriter},
 };
 use crate::{
-    authn::{Authenticator, AuthnError, Awaited, Principal},
+    authn::{Authenticator, AuthnError, Awaited, ClientCertificate, Principal},
     authz::{Access, Denial, OwnerAwaited, Permit, Policy},
     rejection::Rejection,
 };
@@ -120,10 +120,9 @@ impl Gate {
         if access == Access::Public {
             return Ok(None);
         }
-        let authenticated = match &waited.issuer {
-            None => self.authenticator.authenticate(request.headers()),
-            Some(awaited) => self.authenticator.authenticate_after(request.headers(), awaited),
-        };
+        let certificate = request.extensions().get::<ClientCertificate>();
+        let authenticated =
+            self.authenticator.authenticate_over(request.headers(), certificate, waited.issuer.as_ref());
         match authenticated {
             Ok(principal) => Ok(Some(principal)),
             Err(AuthnError::NotAuthenticated) if access == Access::Optional => Ok(None),

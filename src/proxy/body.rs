@@ -3,28 +3,24 @@
 use std::{
     fmt, io,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{
-    pool::Lease,
-    stream::StreamBody,
-    upload::Upload,
-    upstream::{Counter, Upstream},
-};
+use super::{pool::Lease, stream::StreamBody, upgrade::Upgraded, upload::Upload, upstream::Counter};
 use crate::http1::{Decoder, SendError, Writer, fill::poll_fill};
 
-/// A body that broke off: the connection to the client is broken off too, so that it never looks complete.
+/// A body that broke off, or was cut off: the connection to the client is broken off too, so that it never looks complete.
 #[derive(Debug, thiserror::Error)]
-#[error("the upstream broke off its answer")]
+#[error("the answer broke off")]
 pub struct BodyError(#[source] io::Error);
 
 impl BodyError {
-    pub(super) const fn new(cause: io::Error) -> Self {
+    /// For this cause.
+    #[must_use]
+    pub const fn new(cause: io::Error) -> Self {
         Self(cause)
     }
 }
@@ -43,6 +39,8 @@ pub enum Body {
     Stream(StreamBody),
     /// The same, looked at on its way.
     Watched(WatchedBody),
+    /// None: the connection has become another one.
+    Upgraded(Box<Upgraded>),
 }
 
 /// A body inside another one that looks at it.
@@ -59,7 +57,6 @@ pub struct UpstreamBody {
     rest: Option<Box<Rest>>,
     /// Why the rest of the request can't be sent.
     broken: Option<io::Error>,
-    upstream: Rc<Upstream>,
 }
 
 /// The rest of a request whose answer has begun.
@@ -71,13 +68,8 @@ pub(super) struct Rest {
 
 impl Body {
     /// The body that `decoder` reads from the leased connection, which `lasts` or does not.
-    pub(super) fn from_upstream(
-        decoder: Decoder,
-        (lease, lasts): (Lease, bool),
-        rest: Option<Box<Rest>>,
-        upstream: Rc<Upstream>,
-    ) -> Self {
-        let mut body = UpstreamBody { decoder, lease: Some(lease), lasts, rest, broken: None, upstream };
+    pub(super) fn from_upstream(decoder: Decoder, (lease, lasts): (Lease, bool), rest: Option<Box<Rest>>) -> Self {
+        let mut body = UpstreamBody { decoder, lease: Some(lease), lasts, rest, broken: None };
         if !body.decoder.is_done() {
             return Self::Upstream(body);
         }
@@ -91,6 +83,7 @@ impl Body {
         match self {
             Self::Upstream(body) => body.lease.as_ref().map(Lease::server),
             Self::Stream(body) => body.server(),
+            Self::Upgraded(upgraded) => Some(upgraded.server()),
             Self::Empty | Self::Ready(_) | Self::Watched(_) => None,
         }
     }
@@ -120,9 +113,10 @@ impl From<Bytes> for Body {
 impl UpstreamBody {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = self.poll_piece(context);
-        if let Poll::Ready(Some(Err(_))) = polled {
-            self.lease = None;
-            self.upstream.count(Counter::Truncated);
+        if let Poll::Ready(Some(Err(_))) = polled
+            && let Some(lease) = self.lease.take()
+        {
+            lease.busy.count(Counter::Truncated);
         }
         polled.map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(BodyError)))
     }
@@ -188,10 +182,12 @@ impl HttpBody for Body {
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
-            Self::Empty => Poll::Ready(None),
+            Self::Empty | Self::Upgraded(_) => Poll::Ready(None),
             ready @ Self::Ready(_) => match std::mem::take(ready) {
                 Self::Ready(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Self::Empty | Self::Upstream(_) | Self::Stream(_) | Self::Watched(_) => Poll::Ready(None),
+                Self::Empty | Self::Upstream(_) | Self::Stream(_) | Self::Watched(_) | Self::Upgraded(_) => {
+                    Poll::Ready(None)
+                }
             },
             Self::Upstream(body) => body.poll_frame(context),
             Self::Stream(body) => Pin::new(body).poll_frame(context),
@@ -202,7 +198,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Ready(_) => false,
+            Self::Ready(_) | Self::Upgraded(_) => false,
             Self::Upstream(body) => body.decoder.is_done(),
             Self::Stream(body) => body.is_end_stream(),
             Self::Watched(body) => body.0.is_end_stream(),
@@ -216,6 +212,7 @@ impl HttpBody for Body {
             Self::Upstream(body) => body.decoder.remaining().map(SizeHint::with_exact).unwrap_or_default(),
             Self::Stream(body) => body.size_hint(),
             Self::Watched(body) => body.0.size_hint(),
+            Self::Upgraded(_) => SizeHint::default(),
         }
     }
 }

@@ -2,15 +2,15 @@
 //!
 //! 1. The request is sent and the answer read at the same time: an upstream may answer before it has read everything, and
 //!    then the rest goes on being sent while the answer is passed on.
-//! 2. Interim answers (1xx, RFC 9110 §15.2) are read over, up to [`MOST_INTERIM`]. An answer with 101 is none: no upgrade
-//!    was asked for.
+//! 2. Interim answers (1xx, RFC 9110 §15.2) are read over, up to [`MOST_INTERIM`]. An answer with 101 is none: either a
+//!    [`Handshake`] was sent, and it answers that, or no upgrade was asked for.
 //! 3. The connection is good for another request if both sides mean it to be (RFC 9112 §9.3), the request was sent to its
 //!    end, and the answer's length was beyond doubt.
 
 use std::{
     future::poll_fn,
-    rc::Rc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use http::{HeaderMap, Method, Response, StatusCode, Version, header, request::Parts};
@@ -21,8 +21,9 @@ use super::{
     forward::Outcome,
     hop_by_hop,
     pool::{Connection, Lease},
+    upgrade::{Handshake, Upgraded},
     upload::{Upload, UploadError},
-    upstream::{Counter, Upstream},
+    upstream::Counter,
 };
 use crate::{
     http1::{Decoder, Head, HeadLimits, Length, SendError, Writer, encode, fill::poll_fill, is_persistent},
@@ -47,14 +48,15 @@ pub(super) async fn exchange(
     mut lease: Lease,
     head: &Parts,
     upload: &mut Upload,
-    upstream: &Rc<Upstream>,
+    limit: Duration,
 ) -> Result<Outcome, Rejection> {
     let buffer = std::mem::take(&mut lease.connection.buffer);
     let writer = writer(buffer, head, upload.length());
     // What is taken of the body before the first byte is sent belongs to the next attempt, if there is one.
     upload.keep();
-    let mut exchange = Exchange { writer, sending: true, head: Head::default(), interim: 0 };
-    let limit = upstream.settings().response_timeout;
+    // Else its time is the client's too.
+    let is_whole = http_body::Body::is_end_stream(upload);
+    let mut exchange = Exchange { writer, sending: true, head: Head::default(), interim: 0, is_whole };
     let received = poll_fn(|context| {
         if let Poll::Ready(received) = exchange.poll(&mut lease.connection, upload, context) {
             return Poll::Ready(received);
@@ -63,16 +65,23 @@ pub(super) async fn exchange(
         Poll::Ready(Err(Failure::Late))
     });
     match received.await {
-        Ok(response) => exchange.answer(response, lease, &head.method, upload, upstream).map(Outcome::Answer),
-        Err(Failure::Unsent(cause)) if upload.rewind() => Ok(Outcome::Unsent { cause, stale: lease.reused }),
-        Err(Failure::Unsent(cause)) => Err(Rejection::UpstreamUnreachable(cause)),
+        Ok(response) => exchange.answer(response, lease, head, upload).map(Outcome::Answer),
+        Err(Failure::Unsent(cause)) => {
+            if !lease.reused {
+                lease.busy.failed(Counter::Reset);
+            }
+            if !upload.rewind() {
+                return Err(Rejection::UpstreamUnreachable(cause));
+            }
+            Ok(Outcome::Unsent { cause, stale: lease.reused })
+        }
         Err(Failure::Upload(error)) => Err(error.into()),
         Err(Failure::Invalid(cause)) => {
-            upstream.count(Counter::Reset);
+            lease.busy.failed(Counter::Reset);
             Err(Rejection::UpstreamUnreachable(cause))
         }
         Err(Failure::Late) => {
-            upstream.count(Counter::Timeout);
+            lease.busy.failed(Counter::Timeout);
             Err(Rejection::UpstreamTimeout(format!("no answer within {limit:?}")))
         }
     }
@@ -90,6 +99,8 @@ struct Exchange {
     sending: bool,
     head: Head,
     interim: u32,
+    /// Whether the request has no body.
+    is_whole: bool,
 }
 
 impl Exchange {
@@ -151,20 +162,32 @@ impl Exchange {
         self,
         response: Response<()>,
         mut lease: Lease,
-        method: &Method,
+        head: &Parts,
         upload: &mut Upload,
-        upstream: &Rc<Upstream>,
     ) -> Result<Response<Body>, Rejection> {
-        let (mut parts, ()) = response.into_parts();
+        let ((mut parts, ()), method) = (response.into_parts(), &head.method);
         let invalid = |cause: String| {
-            upstream.count(Counter::Reset);
+            lease.busy.failed(Counter::Reset);
             Rejection::UpstreamUnreachable(cause)
         };
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS
+            && !self.sending
+            && let Some(handshake) = head.extensions.get::<Handshake>()
+        {
+            // It is well enough to answer: that a client's offers are not to its liking is no reason to leave it alone.
+            handshake.accept(&mut parts).map_err(|cause| {
+                lease.busy.count(Counter::Reset);
+                Rejection::UpstreamUnreachable(cause.to_owned())
+            })?;
+            lease.busy.answered(parts.status, self.is_whole.then_some(lease.since));
+            return Ok(Response::from_parts(parts, Body::Upgraded(Box::new(Upgraded::new(lease)))));
+        }
         if parts.status.is_informational() {
             return Err(invalid(format!("it answered with {}", parts.status.as_u16())));
         }
         let length = Length::of_response(method, parts.status, parts.version, &parts.headers)
             .map_err(|error| invalid(format!("nobody can tell how long its answer is: {error}")))?;
+        lease.busy.answered(parts.status, self.is_whole.then_some(lease.since));
         // Some upstreams send the body of an answer that has none (RFC 9110 §9.3.2).
         lease.connection.suspect =
             *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -179,7 +202,7 @@ impl Exchange {
             lease.connection.buffer = self.writer.into_buffer();
             None
         };
-        let body = Body::from_upstream(Decoder::from(length), (lease, lasts), rest, Rc::clone(upstream));
+        let body = Body::from_upstream(Decoder::from(length), (lease, lasts), rest);
         Ok(Response::from_parts(parts, body))
     }
 }
@@ -207,8 +230,6 @@ mod tests {
     use std::{
         io::{Read, Write},
         net::TcpListener,
-        sync::Arc,
-        time::Duration,
     };
 
     use http::Request;
@@ -216,30 +237,26 @@ mod tests {
 
     use super::*;
     use crate::proxy::{
-        pool::Pool,
         upload::tests::upload,
-        upstream::{Server, UpstreamSettings, Upstreams},
+        upstream::tests::{alone, busy},
     };
 
     #[tokio::test]
     async fn what_was_not_sent_on_a_dead_connection_is_sent_whole_on_the_next() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = listener.local_addr().unwrap().to_string().parse::<http::uri::Authority>().unwrap();
-        let settings = UpstreamSettings::new("default", vec![Server::http1(server.clone())]);
-        let upstreams = Upstreams::new(&[Arc::new(settings)]);
-        let upstream = upstreams.get(0).unwrap();
-        let pool = Rc::new(Pool::new(server));
+        let (upstream, pool) = alone(&listener.local_addr().unwrap().to_string());
+        let limit = Duration::from_secs(30);
         let (mut upload, mut client) = upload(5).await;
         client.write_all(b"hello").unwrap();
         let (head, ()) = Request::post("/x").header("content-length", 5).body(()).unwrap().into_parts();
 
-        let dead = pool.connect(Duration::from_secs(5)).await.unwrap();
+        let dead = pool.connect(busy(&upstream)).await.unwrap();
         SockRef::from(&listener.accept().unwrap().0).set_linger(Some(Duration::ZERO)).unwrap();
         poll_fn(|context| dead.connection.socket.poll_read_ready(context)).await.unwrap();
-        let unsent = exchange(dead, &head, &mut upload, upstream).await;
+        let unsent = exchange(dead, &head, &mut upload, limit).await;
         assert!(matches!(unsent, Ok(Outcome::Unsent { stale: false, .. })));
 
-        let lease = pool.connect(Duration::from_secs(5)).await.unwrap();
+        let lease = pool.connect(busy(&upstream)).await.unwrap();
         let served = std::thread::spawn(move || {
             let (mut line, mut read) = (listener.accept().unwrap().0, Vec::new());
             while !read.ends_with(b"hello") {
@@ -251,7 +268,7 @@ mod tests {
             line.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
             String::from_utf8(read).unwrap()
         });
-        let answered = exchange(lease, &head, &mut upload, upstream).await;
+        let answered = exchange(lease, &head, &mut upload, limit).await;
         assert!(matches!(answered, Ok(Outcome::Answer(response)) if response.status() == 204));
         assert_eq!(served.join().unwrap(), "POST /x HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello");
     }

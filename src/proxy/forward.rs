@@ -5,11 +5,13 @@
 //! 3. A connection that was closed before a byte of the request was on it is no attempt: the next one is taken. So a
 //!    `POST` too survives an upstream that closes idle connections.
 //! 4. A connection that can't be made, or that closes before a byte was sent, uses up one of the upstream's
-//!    `retries`; the next server is tried. Once a byte was sent nothing is repeated, whatever the method: unless it went
-//!    by HTTP/2, and the upstream says that it has not processed the request (RFC 9113 §8.7).
+//!    `retries`; another server is tried. Other addresses of the same name come first, and use up nothing. Once a byte
+//!    was sent nothing is repeated, whatever the method: unless it went by HTTP/2, and the upstream says that it has not
+//!    processed the request (RFC 9113 §8.7). When too many requests had to be tried again lately, this one is not.
 //! 5. No head of an answer within `response_timeout` after the last movement of the request: 504. The time that the
 //!    client takes over its body doesn't count, it has a limit of its own.
-//! 6. No connection, or no valid answer on it: 502. An answer with 101 is not valid: no upgrade was asked for.
+//! 6. No connection, or no valid answer on it: 502. An answer with 101 is not valid unless a WebSocket was asked for, and
+//!    it is one ([`upgrade`]).
 //! 7. After the head nothing can be refused any more: a body that breaks off breaks the client's connection off.
 
 use std::{rc::Rc, time::Duration};
@@ -20,16 +22,20 @@ use http_body::Body as _;
 use super::{
     Body, Incoming, ManagedHeaders, Peer, Upstreams,
     exchange::exchange,
-    pool::{Lease, Pool},
+    pool::Pool,
     rewrite,
     stream::{self, Connections},
+    upgrade::{self, Handshake},
     upload::{self, Upload},
-    upstream::{Counter, Upstream, Way},
+    upstream::{Busy, Choice, Tried, Upstream, Way},
 };
 use crate::{
     authz::Permit,
     rejection::{BadRequest, Rejection, TooLarge},
 };
+
+/// So many more addresses of a name are tried that one of them did not answer at, before that counts as a retry.
+const MORE_ADDRESSES: u32 = 3;
 
 /// What forwarding needs to know beside the request.
 #[derive(Clone, Copy, Debug)]
@@ -64,13 +70,18 @@ pub(super) enum Outcome {
         /// Whether the connection had just served its time: then it was no attempt.
         stale: bool,
     },
+    /// There is no connection.
+    Unreached {
+        /// Why.
+        cause: String,
+    },
 }
 
 /// Forwards `request` to the upstream of the permit's rule.
 ///
 /// # Errors
-/// `TooLarge`, `BadRequest` for a body that the client breaks off or lets stall, `UpstreamUnreachable` and
-/// `UpstreamTimeout`, as the module's rules say.
+/// `TooLarge`, `BadRequest` for a body that the client breaks off or lets stall, `UpstreamUnreachable`, `UpstreamTimeout`
+/// and, if the upstream has as many requests as it may, `UpstreamOverloaded`, as the module's rules say.
 pub async fn forward(
     permit: Permit,
     request: Request<Incoming>,
@@ -84,8 +95,9 @@ pub async fn forward(
         upload::discard(request);
         return Err(Rejection::TooLarge(TooLarge::Body));
     }
+    let key = upstream.settings().key(request.headers(), permit.principal(), context.peer);
     let outgoing = prepare(&permit, request, context, upstream)?;
-    send(outgoing, upstream).await
+    send(outgoing, upstream, key).await
 }
 
 fn prepare(
@@ -107,7 +119,11 @@ fn prepare(
     }
     let identity = permit.principal().map(|principal| principal.identity()).unwrap_or_default();
     let resigned = permit.principal().map(|principal| context.managed.resign(principal)).transpose()?.flatten();
+    let handshake = parts.extensions.remove::<Handshake>();
     rewrite::request(&mut parts.headers, parts.version, context.peer, context.managed, identity);
+    if handshake.is_some() {
+        upgrade::ask(&mut parts.headers);
+    }
     parts.headers.extend(resigned);
     if may_lack_host
         && !parts.headers.contains_key(header::HOST)
@@ -122,6 +138,7 @@ fn prepare(
     let upload = Upload::new(incoming, context.body_bytes, context.stall_limit);
     // Fresh extensions: those of the server's side mean nothing to the client's.
     parts.extensions = http::Extensions::new();
+    handshake.and_then(|handshake| parts.extensions.insert(handshake));
     Ok(Outgoing { head: parts, wants_trailers, upload })
 }
 
@@ -142,59 +159,77 @@ fn origin_form(target: Uri) -> Result<Uri, Rejection> {
     Uri::from_parts(parts).map_err(|_| no_path(()))
 }
 
-async fn send(mut outgoing: Outgoing, upstream: &Rc<Upstream>) -> Result<Response<Body>, Rejection> {
-    let mut retries = upstream.settings().retries;
-    let mut turn = upstream.turn();
-    let mut way = way_of(upstream, turn)?;
+async fn send(mut outgoing: Outgoing, upstream: &Upstream, key: Option<u64>) -> Result<Response<Body>, Rejection> {
+    upstream.deposit();
+    let view = upstream.view();
+    let (mut tried, mut addresses, mut retries) = (Tried::default(), MORE_ADDRESSES, upstream.settings().retries);
+    let mut choice = upstream.choose(&view, tried, key).ok_or_else(no_servers)?;
     loop {
-        let outcome = match way {
-            Way::Http1(pool) => by_http1(pool, &mut outgoing, upstream).await?,
-            Way::Http2(connections) => by_http2(connections, &mut outgoing, upstream).await?,
+        let busy = choice.begin()?;
+        let outcome = match &choice.backend.way {
+            Way::Http1(pool) => by_http1(pool, busy, &mut outgoing, upstream).await?,
+            Way::Http2(connections) => by_http2(&choice, connections, busy, &mut outgoing, upstream).await?,
         };
-        let cause = match outcome {
+        let (cause, is_unreached) = match outcome {
             Outcome::Answer(response) => return Ok(response),
             Outcome::Unsent { stale: true, .. } => continue,
-            Outcome::Unsent { cause, stale: false } => cause,
+            Outcome::Unsent { cause, stale: false } => (cause, false),
+            Outcome::Unreached { cause } => (cause, true),
         };
-        if retries == 0 {
-            return Err(Rejection::UpstreamUnreachable(cause));
-        }
-        retries -= 1;
-        // Whatever other requests do meanwhile: it is never the same server that is tried again, if there is another one.
-        turn = turn.wrapping_add(1);
-        way = way_of(upstream, turn)?;
+        tried.add(choice.index);
+        let sibling = if is_unreached && addresses > 0 { Upstream::sibling(&view, tried, &choice) } else { None };
+        choice = match sibling {
+            Some(sibling) => {
+                addresses -= 1;
+                sibling
+            }
+            None if retries == 0 => return Err(Rejection::UpstreamUnreachable(cause)),
+            None if !upstream.withdraw() => {
+                let cause = format!("{cause}; it is not tried again: too many requests have been lately");
+                return Err(Rejection::UpstreamUnreachable(cause));
+            }
+            None => {
+                retries -= 1;
+                upstream.choose(&view, tried, key).ok_or_else(no_servers)?
+            }
+        };
     }
 }
 
-fn way_of(upstream: &Upstream, turn: usize) -> Result<&Way, Rejection> {
-    upstream.way(turn).ok_or_else(|| Rejection::UpstreamUnreachable("the upstream has no servers".to_owned()))
+fn no_servers() -> Rejection {
+    Rejection::UpstreamUnreachable("the upstream has no servers".to_owned())
 }
 
-async fn by_http1(pool: &Rc<Pool>, outgoing: &mut Outgoing, upstream: &Rc<Upstream>) -> Result<Outcome, Rejection> {
-    match lease(pool, upstream).await {
-        Ok(lease) => exchange(lease, &outgoing.head, &mut outgoing.upload, upstream).await,
-        Err(cause) => Ok(Outcome::Unsent { cause, stale: false }),
-    }
+async fn by_http1(
+    pool: &Rc<Pool>,
+    busy: Busy,
+    outgoing: &mut Outgoing,
+    upstream: &Upstream,
+) -> Result<Outcome, Rejection> {
+    let lease = match pool.take(busy) {
+        Ok(lease) => lease,
+        Err(busy) => match pool.connect(busy).await {
+            Ok(lease) => lease,
+            Err(cause) => return Ok(Outcome::Unreached { cause }),
+        },
+    };
+    exchange(lease, &outgoing.head, &mut outgoing.upload, upstream.settings().response_timeout).await
 }
 
 async fn by_http2(
+    choice: &Choice,
     connections: &Rc<Connections>,
+    busy: Busy,
     outgoing: &mut Outgoing,
-    upstream: &Rc<Upstream>,
+    upstream: &Upstream,
 ) -> Result<Outcome, Rejection> {
-    let request = stream::request(&outgoing.head, outgoing.wants_trailers)?;
-    match connections.take().await {
-        Ok(place) => stream::exchange(place, request, &mut outgoing.upload, upstream).await,
-        Err(cause) => Ok(Outcome::Unsent { cause, stale: false }),
+    if outgoing.head.extensions.get::<Handshake>().is_some() {
+        return Err(Rejection::UpstreamUnreachable("it speaks HTTP/2, and a WebSocket needs HTTP/1.1".to_owned()));
     }
-}
-
-async fn lease(pool: &Rc<Pool>, upstream: &Upstream) -> Result<Lease, String> {
-    if let Some(lease) = pool.take() {
-        return Ok(lease);
+    let scheme = choice.backend.endpoint.server.uri_scheme();
+    let request = stream::request(&outgoing.head, scheme, outgoing.wants_trailers)?;
+    match connections.take(busy).await {
+        Ok(place) => stream::exchange(place, request, &mut outgoing.upload, upstream.settings().response_timeout).await,
+        Err(cause) => Ok(Outcome::Unreached { cause }),
     }
-    pool.connect(upstream.settings().connect_timeout).await.map_err(|error| {
-        upstream.count(Counter::Connect);
-        format!("{}: {error}", pool.server())
-    })
 }

@@ -4,7 +4,7 @@
 //! 2. A trusted proxy's `X-Forwarded-For` is kept and its address is added at the end; its `-Proto` and `-Host` are
 //!    kept where there is exactly one.
 //! 3. Everything else that upstreams are known to read an address, a URL or a method from is removed, whoever sent
-//!    it: `Forwarded` (RFC 7239) and `X-Real-IP`, the URL rewrites (`X-Original-URL`, `X-Rewrite-URL`, …), the method
+//!    it: the client certificate (RFC 9440), `Forwarded` (RFC 7239) and `X-Real-IP`, the URL rewrites (`X-Original-URL`, `X-Rewrite-URL`, …), the method
 //!    overrides, `X-Accel-*`, and `Proxy`, which CGI turns into `HTTP_PROXY`. The policy was asked about the real ones.
 
 use std::net::{IpAddr, SocketAddr};
@@ -25,6 +25,7 @@ pub struct Peer {
     address: IpAddr,
     text: HeaderValue,
     trusted: bool,
+    scheme: &'static str,
 }
 
 impl Peer {
@@ -34,13 +35,40 @@ impl Peer {
         let address = address.ip().to_canonical();
         // An address in text is made of digits, letters, dots and colons.
         let text = HeaderValue::from_str(&address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address, text, trusted: trusted_proxies.iter().any(|network| network.contains(&address)) }
+        Self {
+            address,
+            text,
+            trusted: trusted_proxies.iter().any(|network| network.contains(&address)),
+            scheme: "http",
+        }
+    }
+
+    /// The peer of a connection that is encrypted.
+    #[must_use]
+    pub const fn over_tls(mut self) -> Self {
+        self.scheme = "https";
+        self
+    }
+
+    /// The scheme of what is asked for over the connection: `http` or `https` (RFC 9110 §4.2).
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        self.scheme
     }
 
     /// Its address; an IPv4 address mapped into IPv6 is shown as IPv4.
     #[must_use]
     pub const fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// Who sent the request as far as one hop can tell: what a trusted proxy has seen, or the peer itself.
+    pub(super) fn last_address(&self, headers: &HeaderMap) -> IpAddr {
+        let told = || {
+            let value = headers.get_all(FOR).iter().next_back()?.to_str().ok()?;
+            value.rsplit(',').next()?.trim().parse::<IpAddr>().ok()
+        };
+        if self.trusted { told().unwrap_or(self.address).to_canonical() } else { self.address }
     }
 
     /// Whether its word about earlier hops counts.
@@ -58,9 +86,12 @@ pub(super) fn is_about_origin(name: &str) -> bool {
             name.starts_with("x-forwarded-")
                 || name.starts_with("x-original-")
                 || name.starts_with("x-accel-")
+                || name.starts_with("x-ssl-")
                 || matches!(
                     name,
-                    "x-client-ip"
+                    "x-arr-clientcert"
+                        | "x-client-cert"
+                        | "x-client-ip"
                         | "x-cluster-client-ip"
                         | "x-forwarded"
                         | "x-host"
@@ -72,7 +103,11 @@ pub(super) fn is_about_origin(name: &str) -> bool {
                         | "x-url-scheme"
                 )
         }
-        _ => matches!(name, "forwarded" | "front-end-https" | "proxy" | "true-client-ip"),
+        Some(b's') => name.starts_with("ssl-client-"),
+        _ => matches!(
+            name,
+            "client-cert" | "client-cert-chain" | "forwarded" | "front-end-https" | "proxy" | "true-client-ip"
+        ),
     }
 }
 
@@ -87,12 +122,12 @@ pub(super) fn set(headers: &mut HeaderMap, peer: &Peer) {
     if peer.trusted {
         let chain = chain(headers, peer);
         headers.insert(FOR, chain);
-        keep_single(headers, PROTO, Some(HeaderValue::from_static("http")));
+        keep_single(headers, PROTO, Some(HeaderValue::from_static(peer.scheme)));
         keep_single(headers, HOST_NAME, host);
         return;
     }
     headers.insert(FOR, peer.text.clone());
-    headers.insert(PROTO, HeaderValue::from_static("http"));
+    headers.insert(PROTO, HeaderValue::from_static(peer.scheme));
     match host {
         Some(host) => headers.insert(HOST_NAME, host),
         None => headers.remove(HOST_NAME),

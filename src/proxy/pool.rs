@@ -10,19 +10,24 @@ use std::{
     cell::RefCell,
     io,
     mem::MaybeUninit,
+    pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Waker},
     time::Duration,
 };
 
 use bytes::BytesMut;
-use http::uri::Authority;
 use socket2::SockRef;
 use tokio::{
-    net::TcpStream,
+    io::{AsyncRead, ReadBuf},
     time::{Instant, timeout},
 };
 
+use super::{
+    dial::dial,
+    upstream::{Busy, Counter, Endpoint, UpstreamSettings},
+};
 use crate::http1::{Deadline, Socket};
 
 /// How long a connection may stand idle before it is closed.
@@ -37,7 +42,8 @@ const LARGEST_BUFFER: usize = 8 * 1024;
 /// The connections of one worker to one server.
 #[derive(Debug)]
 pub(super) struct Pool {
-    server: Authority,
+    endpoint: Arc<Endpoint>,
+    settings: Arc<UpstreamSettings>,
     idle: RefCell<Vec<Idle>>,
 }
 
@@ -65,6 +71,8 @@ pub(super) struct Connection {
 pub(super) struct Lease {
     pub(super) connection: Box<Connection>,
     pool: Rc<Pool>,
+    /// The request's place among those that the server has to do with.
+    pub(super) busy: Busy,
     /// Whether it has served a request before: then its other end may just be closing it.
     pub(super) reused: bool,
     /// Since when it is in use.
@@ -72,52 +80,57 @@ pub(super) struct Lease {
 }
 
 impl Pool {
-    pub(super) fn new(server: Authority) -> Self {
-        Self { server, idle: RefCell::new(Vec::new()) }
+    pub(super) fn new(endpoint: Arc<Endpoint>, settings: Arc<UpstreamSettings>) -> Self {
+        Self { endpoint, settings, idle: RefCell::new(Vec::new()) }
     }
 
-    pub(super) const fn server(&self) -> &Authority {
-        &self.server
-    }
-
-    /// An idle connection that can be used now.
-    pub(super) fn take(self: &Rc<Self>) -> Option<Lease> {
+    /// An idle connection that can be used now; or the request's place without one.
+    pub(super) fn take(self: &Rc<Self>, busy: Busy) -> Result<Lease, Busy> {
         let mut idle = self.idle.borrow_mut();
         if idle.is_empty() {
-            return None;
+            return Err(busy);
         }
         let now = Instant::now();
         drop_expired(&mut idle, now);
-        while let Some(Idle { connection, since }) = idle.pop() {
+        while let Some(Idle { mut connection, since }) = idle.pop() {
             if connection.is_quiet(now.duration_since(since) < SURELY_FRESH) {
-                return Some(Lease { connection, pool: Rc::clone(self), reused: true, since: now });
+                return Ok(Lease { connection, pool: Rc::clone(self), busy, reused: true, since: now });
             }
         }
-        None
+        Err(busy)
     }
 
-    /// A new connection, made within `limit`.
-    pub(super) async fn connect(self: &Rc<Self>, limit: Duration) -> io::Result<Lease> {
-        let socket = timeout(limit, dial(&self.server))
-            .await
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}")))??;
-        socket.set_nodelay(true)?;
+    /// A new connection, made within `connect_timeout`.
+    ///
+    /// # Errors
+    /// Why it can't be made, and to which server.
+    pub(super) async fn connect(self: &Rc<Self>, busy: Busy) -> Result<Lease, String> {
+        let limit = self.settings.connect_timeout;
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"));
+        let dialed = timeout(limit, dial(&self.endpoint, &self.settings)).await.map_err(late).flatten();
+        let socket = dialed.map_err(|error| {
+            busy.failed(Counter::Connect);
+            format!("{}: {error}", self.endpoint.place())
+        })?;
         let connection = Connection {
-            socket: socket.into(),
+            socket,
             input: BytesMut::new(),
             buffer: Vec::new(),
             deadline: Deadline::default(),
             suspect: false,
         };
         let (connection, pool) = (Box::new(connection), Rc::clone(self));
-        Ok(Lease { connection, pool, reused: false, since: Instant::now() })
+        Ok(Lease { connection, pool, busy, reused: false, since: Instant::now() })
     }
 }
 
 impl Connection {
     /// Whether it is open and nothing waits to be read: neither its end nor bytes that nobody asked for. If it is `fresh`
     /// the runtime's word is enough, that nothing has happened on it.
-    fn is_quiet(&self, fresh: bool) -> bool {
+    fn is_quiet(&mut self, fresh: bool) -> bool {
+        if self.socket.tls().is_some() {
+            return self.is_quiet_in_tls();
+        }
         let nothing_known = self.socket.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending();
         if fresh && nothing_known && !self.suspect {
             return true;
@@ -126,12 +139,19 @@ impl Connection {
         let peeked = SockRef::from(&self.socket).peek(&mut byte);
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
+
+    /// The same, where bytes may have been decrypted already, and where what waits may be TLS's own affair.
+    fn is_quiet_in_tls(&mut self) -> bool {
+        let mut byte = [0];
+        let mut context = Context::from_waker(Waker::noop());
+        Pin::new(&mut self.socket).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
 }
 
 impl Lease {
     /// Where it leads.
     pub(super) fn server(&self) -> &str {
-        self.pool.server.as_str()
+        self.busy.place()
     }
 
     /// Puts the connection back, for the next request. Every byte that came on it has been used.
@@ -156,21 +176,21 @@ fn drop_expired(idle: &mut Vec<Idle>, now: Instant) {
     }
 }
 
-/// A new connection to `server`.
-pub(super) async fn dial(server: &Authority) -> io::Result<TcpStream> {
-    let host = server.host().trim_start_matches('[').trim_end_matches(']');
-    TcpStream::connect((host, server.port_u16().unwrap_or(80))).await
-}
-
 #[cfg(test)]
 mod tests {
     use std::{io::Write, net::TcpListener};
 
     use super::*;
+    use crate::proxy::upstream::{
+        Upstream,
+        tests::{alone, busy},
+    };
+
+    type Alone = (Rc<Upstream>, Rc<Pool>);
 
     /// A connection of `pool`'s, used once, on which `said` has come since; the runtime has not heard of it.
-    async fn used(pool: &Rc<Pool>, listener: &TcpListener, said: &[u8]) -> (Lease, std::net::TcpStream) {
-        let lease = pool.connect(Duration::from_secs(5)).await.unwrap();
+    async fn used((upstream, pool): &Alone, listener: &TcpListener, said: &[u8]) -> (Lease, std::net::TcpStream) {
+        let lease = pool.connect(busy(upstream)).await.unwrap();
         let (mut other, _) = listener.accept().unwrap();
         other.write_all(said).unwrap();
         let mut byte = [MaybeUninit::uninit()];
@@ -183,31 +203,33 @@ mod tests {
     #[tokio::test]
     async fn a_connection_on_which_something_may_follow_is_looked_at_however_fresh_it_is() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let pool = Rc::new(Pool::new(listener.local_addr().unwrap().to_string().parse().unwrap()));
+        let alone = alone(&listener.local_addr().unwrap().to_string());
+        let (upstream, pool) = &alone;
         for (suspect, said, usable) in [(true, &b"evil"[..], false), (true, b"", true), (false, b"", true)] {
-            let (mut lease, _other) = used(&pool, &listener, said).await;
+            let (mut lease, _other) = used(&alone, &listener, said).await;
             lease.connection.suspect = suspect;
             lease.give_back();
-            assert_eq!(pool.take().is_some(), usable, "{suspect} {said:?}");
+            assert_eq!(pool.take(busy(upstream)).is_ok(), usable, "{suspect} {said:?}");
         }
     }
 
     #[tokio::test]
     async fn the_last_one_used_is_taken_first_and_old_ones_are_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let pool = Rc::new(Pool::new(listener.local_addr().unwrap().to_string().parse().unwrap()));
+        let alone = alone(&listener.local_addr().unwrap().to_string());
+        let (upstream, pool) = &alone;
         let port =
             |lease: &Lease| SockRef::from(&lease.connection.socket).local_addr().unwrap().as_socket().unwrap().port();
-        let ((first, _one), (second, _two)) = (used(&pool, &listener, b"").await, used(&pool, &listener, b"").await);
+        let ((first, _one), (second, _two)) = (used(&alone, &listener, b"").await, used(&alone, &listener, b"").await);
         let ports = [port(&second), port(&first)];
         first.give_back();
         second.give_back();
-        let taken = [(); 2].map(|()| pool.take().unwrap());
+        let taken = [(); 2].map(|()| pool.take(busy(upstream)).unwrap());
         assert_eq!([port(&taken[0]), port(&taken[1])], ports);
         taken.into_iter().for_each(Lease::give_back);
         for idle in pool.idle.borrow_mut().iter_mut() {
             idle.since = idle.since.checked_sub(IDLE_LIFE + Duration::from_secs(1)).unwrap();
         }
-        assert!(pool.take().is_none() && pool.idle.borrow().is_empty());
+        assert!(pool.take(busy(upstream)).is_err() && pool.idle.borrow().is_empty());
     }
 }

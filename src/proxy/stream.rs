@@ -20,8 +20,8 @@ mod sending;
 use std::{
     future::poll_fn,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -34,12 +34,13 @@ use super::{
     forward::Outcome,
     hop_by_hop,
     upload::{Upload, UploadError},
-    upstream::{Counter, Upstream},
+    upstream::Counter,
 };
 use crate::rejection::Rejection;
 use body::Rest;
 pub(super) use body::StreamBody;
 pub(super) use connections::{Connections, Place};
+pub use head::is_grpc;
 pub(super) use head::{request, wants_trailers};
 use sending::{Stopped, poll_send};
 
@@ -61,10 +62,9 @@ pub(super) async fn exchange(
     mut place: Place,
     request: Request<()>,
     upload: &mut Upload,
-    upstream: &Rc<Upstream>,
+    limit: Duration,
 ) -> Result<Outcome, Rejection> {
-    let method = request.method().clone();
-    let limit = upstream.settings().response_timeout;
+    let asked = Asked { method: request.method().clone(), by_grpc: is_grpc(request.headers()) };
     upload.keep();
     let is_whole = http_body::Body::is_end_stream(upload);
     let mut exchange = match place.send(request, is_whole) {
@@ -80,20 +80,28 @@ pub(super) async fn exchange(
         Poll::Ready(Err(Failure::Late))
     });
     match received.await {
-        Ok(response) => exchange.answer(response, place, &method, upload, upstream).map(Outcome::Answer),
+        Ok(response) => {
+            exchange.answer(response, place, &asked, upload, is_whole.then_some(began)).map(Outcome::Answer)
+        }
         Err(Failure::Unprocessed { cause, gone }) if upload.rewind() => {
             Ok(Outcome::Unsent { cause, stale: gone && place.leave() })
         }
         Err(Failure::Upload(error)) => Err(error.into()),
         Err(Failure::Invalid(cause) | Failure::Unprocessed { cause, .. }) => {
-            upstream.count(Counter::Reset);
+            place.failed(Counter::Reset);
             Err(Rejection::UpstreamUnreachable(cause))
         }
         Err(Failure::Late) => {
-            upstream.count(Counter::Timeout);
+            place.failed(Counter::Timeout);
             Err(Rejection::UpstreamTimeout(format!("no answer within {limit:?}")))
         }
     }
+}
+
+/// What an answer has to know of its request.
+struct Asked {
+    method: Method,
+    by_grpc: bool,
 }
 
 struct Exchange {
@@ -120,26 +128,29 @@ impl Exchange {
         self,
         response: Response<RecvStream>,
         mut place: Place,
-        method: &Method,
+        asked: &Asked,
         upload: &mut Upload,
-        upstream: &Rc<Upstream>,
+        measured: Option<Instant>,
     ) -> Result<Response<Body>, Rejection> {
         let (mut parts, receiving) = response.into_parts();
         if parts.status.is_informational() {
-            upstream.count(Counter::Reset);
+            place.failed(Counter::Reset);
             return Err(Rejection::UpstreamUnreachable(format!("it answered with {}", parts.status.as_u16())));
         }
-        place.has_served();
+        place.has_served(parts.status, measured);
         upload.forget();
         hop_by_hop::strip_response(&mut parts.headers);
-        let remaining = head::length(method, &mut parts);
+        let remaining = head::length(&asked.method, &mut parts);
         // The server's side writes the version that the client speaks.
         parts.version = Version::HTTP_11;
         if receiving.is_end_stream() {
             return Ok(Response::from_parts(parts, Body::Empty));
         }
+        if asked.by_grpc {
+            upload.take_your_time();
+        }
         let rest = self.sending.map(|sending| Box::new(Rest { sending, upload: std::mem::take(upload) }));
-        let body = StreamBody::new(receiving, rest, place, remaining, Rc::clone(upstream));
+        let body = StreamBody::new(receiving, rest, place, remaining);
         Ok(Response::from_parts(parts, Body::Stream(body)))
     }
 }

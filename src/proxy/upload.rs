@@ -1,7 +1,8 @@
 //! A request's body on its way to the upstream: passed on as it comes, counted, and never trusted to end.
 //!
 //! 1. More bytes than the limit: the body fails, which aborts the request to the upstream.
-//! 2. No byte from the client for the stall limit: the body fails.
+//! 2. No byte from the client for the stall limit: the body fails. But not that of a call of gRPC whose answer has begun:
+//!    there both sides talk, and may have nothing to say.
 //! 3. Trailers are left out: they could add fields that were stripped from the head (RFC 9110 §6.5.1 allows it).
 //! 4. What was passed on is kept, as long as it is little, until it is sure that the upstream took the request up
 //!    (`Upload::keep`): with HTTP/1.1 until the first byte was sent, with HTTP/2 until the answer, for it may tell us that
@@ -74,7 +75,8 @@ pub(super) struct Streaming {
     moved: Option<Instant>,
     waits_for_client: bool,
     remaining: u64,
-    stall_limit: Duration,
+    /// `None`: the client may take its time.
+    stall_limit: Option<Duration>,
     stall: Option<Pin<Box<Sleep>>>,
     kept: Kept,
 }
@@ -127,7 +129,7 @@ impl Upload {
             moved: None,
             waits_for_client: false,
             remaining: limit,
-            stall_limit,
+            stall_limit: Some(stall_limit),
             stall: None,
             kept: Kept::default(),
         })
@@ -148,6 +150,13 @@ impl Upload {
             Self::Streaming(Streaming { moved, .. }) => moved.map_or(began, |moved| moved.max(began)),
         };
         timer.poll(since + limit, context)
+    }
+
+    /// From now on the client may pause for as long as it likes.
+    pub(super) const fn take_your_time(&mut self) {
+        if let Self::Streaming(streaming) = self {
+            streaming.stall_limit = None;
+        }
     }
 
     /// From now on what is passed on is kept, if nothing was before.
@@ -196,7 +205,10 @@ impl Streaming {
     }
 
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        let limit = self.stall_limit;
+        let Some(limit) = self.stall_limit else {
+            self.waits_for_client = true;
+            return Poll::Pending;
+        };
         let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         if !std::mem::replace(&mut self.waits_for_client, true) {
             // The time that the upstream took since the last byte is not the client's.

@@ -1,61 +1,68 @@
-//! The upstreams: what the configuration says of each, and one worker's view of it (pools, whose turn it is).
+//! The upstreams: what the configuration says of each, what all workers know of its servers, and one worker's view of it.
+//!
+//! - [`UpstreamSettings`] is shared by all workers. It holds the [`Endpoint`]s: the places where the servers can be reached,
+//!   and how each of them does. A name that means several addresses has an endpoint for each.
+//! - [`watch()`] keeps an eye on them, from a thread of its own: it resolves the names anew and makes the health checks.
+//! - A worker has its own connections to each endpoint, chooses among them without asking the others ([`Balance`]), and tells
+//!   what came of a request by atomics, which it touches only when there is something to tell.
+
+mod backend;
+mod balance;
+mod check;
+mod counters;
+mod health;
+mod server;
+mod shared;
+mod tls;
+mod watch;
+
+#[cfg(test)]
+pub(super) mod tests;
 
 use std::{
-    cell::Cell,
-    fmt,
+    cell::{Cell, RefCell},
+    hash::BuildHasher,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use http::uri::Authority;
+use http::{HeaderMap, HeaderName};
 
-use super::{pool::Pool, stream::Connections};
+pub(super) use self::{
+    backend::{Backend, Busy, Way},
+    balance::Tried,
+    server::Target,
+};
+pub use self::{
+    balance::Balance,
+    check::HealthCheck,
+    counters::{Counter, UpstreamCounters},
+    health::Ejection,
+    server::{Endpoint, Protocol, Server},
+    shared::Shared,
+    tls::{Identity, Tls, TlsError},
+    watch::{Resolver, watch, watch_with},
+};
+use self::{
+    balance::{Choosing, Draw, Pick},
+    shared::Endpoints,
+};
+use super::Peer;
+use crate::{authn::Principal, rejection::Rejection};
 
-/// What is spoken with a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1: one request after the other on a connection.
-    Http1,
-    /// HTTP/2 with prior knowledge (RFC 9113 §3.3), in clear text: requests side by side.
-    Http2,
-}
+/// So many retries may come in a row before the budget has a say.
+const RETRIES_IN_A_ROW: u32 = 10;
 
-/// A server of an upstream.
+/// What requests are told apart by, that those alike go to the same server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// Where it listens, `host:port`; port 80 if none is given.
-    pub authority: Authority,
-    /// What it speaks.
-    pub protocol: Protocol,
-}
-
-impl Server {
-    /// One that speaks HTTP/1.1.
-    #[must_use]
-    pub const fn http1(authority: Authority) -> Self {
-        Self { authority, protocol: Protocol::Http1 }
-    }
-
-    /// One that speaks HTTP/2 with prior knowledge.
-    #[must_use]
-    pub const fn http2(authority: Authority) -> Self {
-        Self { authority, protocol: Protocol::Http2 }
-    }
-}
-
-/// As it stands in the configuration: `http://host:port` or `h2c://host:port`.
-impl fmt::Display for Server {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.protocol {
-            Protocol::Http1 => "http",
-            Protocol::Http2 => "h2c",
-        };
-        write!(formatter, "{scheme}://{}", self.authority)
-    }
+pub enum Sticky {
+    /// The value of this header field. A request without it goes anywhere.
+    Header(HeaderName),
+    /// Whose token it is: issuer and subject. A request without a principal goes anywhere.
+    Principal,
+    /// The client's address: that of the connection, or of a trusted proxy's word the last one.
+    Address,
 }
 
 /// What the configuration says of one upstream, shared by all workers.
@@ -69,10 +76,30 @@ pub struct UpstreamSettings {
     pub connect_timeout: Duration,
     /// The time from the last byte of a request to the head of its answer. Default 30 s.
     pub response_timeout: Duration,
-    /// How often a request that could not be sent is tried again, on the next server. Default 1.
+    /// How often a request that could not be sent is tried again, on another server. Default 1.
     pub retries: u32,
+    /// How many of its requests a worker may try again, in percent; a few in a row always. Default 20.
+    pub retry_budget: u8,
+    /// How requests are spread. Default [`Balance::P2c`].
+    pub balance: Balance,
+    /// Which requests go to the same server. Default: none in particular.
+    pub sticky: Option<Sticky>,
+    /// When a server is left alone because requests to it fail; `None`: never.
+    pub ejection: Option<Ejection>,
+    /// How long the share of a server grows that is back; 0: it has all of it at once. Default 10 s.
+    pub slow_start: Duration,
+    /// How the servers are asked whether they are well, if they are.
+    pub health_check: Option<HealthCheck>,
+    /// How often names are resolved anew. Default 30 s.
+    pub resolve: Duration,
+    /// How many requests it may have at once, of all workers. Default: as many as come.
+    pub max_requests: Option<usize>,
+    /// How TLS is spoken. Without it there is no connection to a server that asks for it.
+    pub tls: Option<Tls>,
     /// What went wrong, counted over all workers.
-    pub counters: UpstreamCounters,
+    pub counters: Arc<UpstreamCounters>,
+    /// What the workers know together.
+    pub shared: Shared,
 }
 
 impl UpstreamSettings {
@@ -85,109 +112,140 @@ impl UpstreamSettings {
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_secs(30),
             retries: 1,
-            counters: UpstreamCounters::default(),
+            retry_budget: 20,
+            balance: Balance::default(),
+            sticky: None,
+            ejection: Some(Ejection::default()),
+            slow_start: Duration::from_secs(10),
+            health_check: None,
+            resolve: Duration::from_secs(30),
+            max_requests: None,
+            tls: None,
+            counters: Arc::default(),
+            shared: Shared::default(),
         }
     }
 
-    pub(super) fn count(&self, counter: Counter) {
-        self.counters.cell(counter).fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// What can go wrong with an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counter {
-    /// No connection: refused, no route, not within the time. Each try counts.
-    Connect,
-    /// A connection, but no valid answer on it.
-    Reset,
-    /// No head of an answer within the time.
-    Timeout,
-    /// An answer whose body broke off.
-    Truncated,
-}
-
-impl Counter {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Connect, Self::Reset, Self::Timeout, Self::Truncated];
-
-    /// Its name in the metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Reset => "reset",
-            Self::Timeout => "timeout",
-            Self::Truncated => "truncated",
+    /// What a request is told apart by, as a number, if it is.
+    pub(super) fn key(&self, headers: &HeaderMap, principal: Option<&Principal>, peer: &Peer) -> Option<u64> {
+        let hash = foldhash::quality::FixedState::default();
+        match self.sticky.as_ref()? {
+            Sticky::Header(name) => headers.get(name).map(|value| hash.hash_one(value.as_bytes())),
+            Sticky::Principal => {
+                principal.map(|principal| hash.hash_one((principal.issuer(), principal.subject().unwrap_or_default())))
+            }
+            Sticky::Address => Some(hash.hash_one(peer.last_address(headers))),
         }
     }
 }
 
-/// The errors of one upstream.
-#[derive(Debug, Default)]
-pub struct UpstreamCounters([AtomicU64; Counter::ALL.len()]);
-
-impl UpstreamCounters {
-    fn cell(&self, counter: Counter) -> &AtomicU64 {
-        let [connect, reset, timeout, truncated] = &self.0;
-        match counter {
-            Counter::Connect => connect,
-            Counter::Reset => reset,
-            Counter::Timeout => timeout,
-            Counter::Truncated => truncated,
-        }
-    }
-
-    /// How often it happened.
-    #[must_use]
-    pub fn get(&self, counter: Counter) -> u64 {
-        self.cell(counter).load(Ordering::Relaxed)
-    }
-}
-
-/// The connections of one worker to one server.
+/// The servers as a worker sees them.
 #[derive(Debug)]
-pub(super) enum Way {
-    Http1(Rc<Pool>),
-    Http2(Rc<Connections>),
+pub(super) struct View {
+    generation: usize,
+    backends: Vec<Rc<Backend>>,
+}
+
+impl View {
+    fn new(settings: &Arc<UpstreamSettings>, previous: &[Rc<Backend>]) -> Rc<Self> {
+        let (generation, endpoints): (usize, Endpoints) = settings.endpoints_now();
+        let known = |endpoint: &Arc<Endpoint>| {
+            let known = previous.iter().find(|backend| Arc::ptr_eq(&backend.endpoint, endpoint)).map(Rc::clone);
+            known.unwrap_or_else(|| Backend::new(Arc::clone(endpoint), settings))
+        };
+        Rc::new(Self { generation, backends: endpoints.iter().map(known).collect() })
+    }
+}
+
+/// The server that was chosen for a request.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) backend: Rc<Backend>,
+    pub(super) index: usize,
+    is_due: bool,
+}
+
+impl Choice {
+    /// Begins the request.
+    ///
+    /// # Errors
+    /// `UpstreamOverloaded` if the upstream has as many as it may.
+    pub(super) fn begin(&self) -> Result<Busy, Rejection> {
+        self.backend.begin(self.is_due)
+    }
 }
 
 /// One worker's view of an upstream.
 #[derive(Debug)]
 pub struct Upstream {
     settings: Arc<UpstreamSettings>,
-    ways: Vec<Way>,
+    view: RefCell<Rc<View>>,
     turn: Cell<usize>,
+    /// In hundredths of a retry.
+    budget: Cell<u32>,
+    draw: Draw,
 }
 
 impl Upstream {
-    fn new(settings: Arc<UpstreamSettings>) -> Self {
-        let way = |Server { authority, protocol }: &Server| match protocol {
-            Protocol::Http1 => Way::Http1(Rc::new(Pool::new(authority.clone()))),
-            Protocol::Http2 => Way::Http2(Connections::new(authority.clone(), Arc::clone(&settings))),
-        };
-        let ways = settings.servers.iter().map(way).collect();
-        Self { settings, ways, turn: Cell::new(0) }
+    fn new(settings: Arc<UpstreamSettings>, draw: Draw) -> Self {
+        let view = RefCell::new(View::new(&settings, &[]));
+        Self { settings, view, turn: Cell::new(0), budget: Cell::new(RETRIES_IN_A_ROW * 100), draw }
     }
 
     pub(super) fn settings(&self) -> &UpstreamSettings {
         &self.settings
     }
 
-    pub(super) fn count(&self, counter: Counter) {
-        self.settings.count(counter);
+    /// The servers as they are now. A request keeps to what it has begun with.
+    pub(super) fn view(&self) -> Rc<View> {
+        let mut view = self.view.borrow_mut();
+        if view.generation != self.settings.shared.generation.load(Ordering::Acquire) {
+            *view = View::new(&self.settings, &view.backends);
+        }
+        Rc::clone(&view)
     }
 
-    /// The turn of a request: whose it is, and those of the servers behind that one.
-    pub(super) fn turn(&self) -> usize {
+    /// A request more: it pays for a part of a retry.
+    pub(super) fn deposit(&self) {
+        let budget = self.budget.get() + u32::from(self.settings.retry_budget);
+        self.budget.set(budget.min(RETRIES_IN_A_ROW * 100));
+    }
+
+    /// Whether there is enough for a retry, which is then gone.
+    pub(super) fn withdraw(&self) -> bool {
+        let left = self.budget.get().checked_sub(100);
+        self.budget.set(left.unwrap_or(self.budget.get()));
+        left.is_some()
+    }
+
+    /// The server for a request that has been to those that were `tried`. `None` only for an upstream without servers.
+    pub(super) fn choose(&self, view: &View, tried: Tried, key: Option<u64>) -> Option<Choice> {
+        let backends = &view.backends;
+        if let [backend] = backends.as_slice() {
+            return Some(Choice { backend: Rc::clone(backend), index: 0, is_due: backend.endpoint.is_ejected() });
+        }
+        if backends.is_empty() {
+            return None;
+        }
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
-        turn
+        let choose = |tried| {
+            let choosing = Choosing { backends, tried, draw: &self.draw };
+            choosing.choose(self.settings.balance, turn, key)
+        };
+        let Pick { index, is_due } = choose(tried).or_else(|| choose(Tried::default()))?;
+        Some(Choice { backend: Rc::clone(backends.get(index)?), index, is_due })
     }
 
-    /// The way to the server whose turn it is. `None` only for an upstream without servers.
-    pub(super) fn way(&self, turn: usize) -> Option<&Way> {
-        turn.checked_rem(self.ways.len()).and_then(|index| self.ways.get(index))
+    /// Another address of the name that `last` is one of: one that is up, if there is one.
+    pub(super) fn sibling(view: &View, tried: Tried, last: &Choice) -> Option<Choice> {
+        let server = &last.backend.endpoint.server;
+        let others = || {
+            let all = view.backends.iter().enumerate();
+            all.filter(|(index, backend)| !tried.has(*index) && backend.endpoint.server == *server)
+        };
+        let (index, backend) = others().find(|(_, backend)| backend.endpoint.is_up()).or_else(|| others().next())?;
+        Some(Choice { backend: Rc::clone(backend), index, is_due: false })
     }
 }
 
@@ -199,35 +257,21 @@ impl Upstreams {
     /// No connection is made yet.
     #[must_use]
     pub fn new(settings: &[Arc<UpstreamSettings>]) -> Self {
-        Self(settings.iter().map(|settings| Rc::new(Upstream::new(Arc::clone(settings)))).collect())
+        let upstream = |settings| Rc::new(Upstream::new(Arc::clone(settings), Draw::random()));
+        Self(settings.iter().map(upstream).collect())
+    }
+
+    /// After `before`, whose connections are kept where the settings are the very same.
+    #[must_use]
+    pub fn after(before: &Self, settings: &[Arc<UpstreamSettings>]) -> Self {
+        let kept = |settings: &Arc<UpstreamSettings>| {
+            let known = before.0.iter().find(|known| Arc::ptr_eq(&known.settings, settings));
+            known.map_or_else(|| Rc::new(Upstream::new(Arc::clone(settings), Draw::random())), Rc::clone)
+        };
+        Self(settings.iter().map(kept).collect())
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&Rc<Upstream>> {
         self.0.get(index)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_servers_take_turns() {
-        let [a, b, c] = ["a:1", "b:2", "c:3"].map(Authority::from_static);
-        let servers = vec![Server::http1(a), Server::http2(b), Server::http1(c)];
-        let upstream = Upstream::new(Arc::new(UpstreamSettings::new("default", servers)));
-        let next = || match upstream.way(upstream.turn()).unwrap() {
-            Way::Http1(pool) => format!("http://{}", pool.server()),
-            Way::Http2(connections) => format!("h2c://{}", connections.server()),
-        };
-        assert_eq!([next(), next(), next(), next()], ["http://a:1", "h2c://b:2", "http://c:3", "http://a:1"]);
-        let shown: Vec<_> = upstream.settings().servers.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["http://a:1", "h2c://b:2", "http://c:3"]);
-    }
-
-    #[test]
-    fn an_upstream_without_servers_has_no_next_one() {
-        let upstream = Upstream::new(Arc::new(UpstreamSettings::new("none", Vec::new())));
-        assert!(upstream.way(upstream.turn()).is_none());
     }
 }

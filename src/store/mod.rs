@@ -56,7 +56,7 @@ const PATIENCE_AT_THE_START: Duration = Duration::from_secs(10);
 const PATIENCE_TO_MIGRATE: Duration = Duration::from_secs(60 * 60);
 
 /// Where a store is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// A file of SQLite's, which only its owner can read once it is made.
     Sqlite(std::path::PathBuf),

@@ -35,8 +35,8 @@ fn the_routes_are_shown() {
     let gateway = Gateway::before(&Upstream::ok());
     let routes: Value = serde_json::from_slice(&gateway.admin().get("/routes").body).unwrap();
     let first = json!({
-        "methods": "*", "path": "/**", "access": "token", "mode": "enforce", "permissions": [], "owner": null, "upstream": "default",
-        "built_in": false,
+        "methods": "*", "path": "/**", "access": "token", "mode": "enforce", "permissions": [], "owner": null,
+        "rate_limits": [], "upstream": "default", "built_in": false,
     });
     assert_eq!(routes[0], first);
     assert_eq!(routes.as_array().unwrap().len(), 3);

@@ -155,7 +155,11 @@ fn a_client_that_stalls_in_its_body_is_refused_and_the_upstream_let_go() {
         line.request();
         gone.send(()).unwrap();
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(100),
+        body_timeout: Duration::from_millis(100),
+        ..Limits::default()
+    };
     let gateway = Setup::new(&[upstream.address]).limits(limits).start();
     let request = "POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf";
     assert_eq!(gateway.connect().send(request).response().status, 400);
@@ -218,7 +222,11 @@ fn an_upstream_that_takes_its_time_over_a_body_is_not_taken_for_a_client_that_st
         line.exactly(19_800_000);
         line.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(100),
+        body_timeout: Duration::from_millis(100),
+        ..Limits::default()
+    };
     let gateway = Setup::new(&[upstream.address]).limits(limits).start();
     let mut client = gateway.connect();
     client.send("POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n");
@@ -264,7 +272,11 @@ fn a_body_that_trickles_is_borne_only_while_it_moves() {
             line.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         }
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(300),
+        body_timeout: Duration::from_millis(300),
+        ..Limits::default()
+    };
     let gateway = Setup::new(&[upstream.address]).limits(limits).start();
     let mut client = gateway.connect();
     client.send("POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");

@@ -6,9 +6,10 @@ use bearergate::{
     config::Limits,
     gateway::{RunError, Settings, start},
 };
+use tokio::time::Instant;
 
 use crate::support::{
-    Gateway, Setup, Upstream,
+    Client, Gateway, Setup, Upstream,
     http_2::{Answer, RawHttp2},
 };
 
@@ -20,7 +21,78 @@ fn one_connection_too_many_is_closed_and_the_others_go_on() {
     assert_eq!((one.get("/").status, two.get("/").status), (200, 200));
     assert!(gateway.connect().is_closed());
     assert_eq!(one.get("/").status, 200);
-    assert!(gateway.admin().get("/metrics").text().contains("bearergate_connections_refused_total 1\n"));
+    assert!(
+        gateway.admin().get("/metrics").text().contains("bearergate_connections_refused_total{reason=\"ceiling\"} 1\n")
+    );
+}
+
+#[test]
+fn an_address_has_a_ceiling_of_its_own_over_all_workers_and_a_trusted_proxy_has_none() {
+    let upstream = Upstream::start(|mut line| {
+        while line.request().is_some() {
+            line.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let limits = Limits { connections_per_address: 3, ..Limits::default() };
+    let trusted_proxies = vec!["127.0.0.2/32".parse().unwrap()];
+    let gateway = Setup { workers: 4, trusted_proxies, limits, ..Setup::new(&[upstream.address]) }.start();
+    let from = |last: u8| Client::connect_from([127, 0, 0, last].into(), gateway.running.address());
+
+    let mut open: Vec<Client> = (0..3).map(|_| from(3)).collect();
+    open.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+    assert!(from(3).is_closed());
+    assert_eq!(from(4).get("/").status, 200, "another address is not held up");
+    let mut trusted: Vec<Client> = (0..10).map(|_| from(2)).collect();
+    trusted.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
+    let metrics = gateway.admin().get("/metrics").text();
+    assert!(metrics.contains("bearergate_connections_refused_total{reason=\"address\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("bearergate_connections_refused_total{reason=\"ceiling\"} 0\n"), "{metrics}");
+
+    drop(open.pop());
+    let free = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        let mut client = from(3);
+        client.try_send("GET /public/x HTTP/1.1\r\nHost: a\r\n\r\n");
+        !client.is_closed()
+    });
+    assert!(free, "a place is free again when its connection has ended");
+}
+
+#[test]
+fn under_more_load_than_it_takes_it_refuses_quickly_and_still_says_that_it_lives() {
+    let upstream = Upstream::start(|mut line| {
+        while line.request().is_some() {
+            std::thread::sleep(Duration::from_millis(20));
+            line.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let gateway = Setup::new(&[upstream.address]).limits(Limits { requests: 2, ..Limits::default() }).start();
+    let (address, until) = (gateway.running.address(), Instant::now() + Duration::from_secs(2));
+    let ask = || {
+        let (mut client, mut served, mut shed) = (Client::connect(address), 0_u32, 0_u32);
+        while Instant::now() < until {
+            let answer = client.get("/");
+            match answer.status {
+                200 => served += 1,
+                503 if answer.header("retry-after") == Some("1") => shed += 1,
+                other => panic!("{other}"),
+            }
+        }
+        (served, shed)
+    };
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        let mut looked = 0;
+        while Instant::now() < until {
+            let asked = Instant::now();
+            assert_eq!(gateway.admin().get("/livez").status, 200);
+            assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+            looked += 1;
+        }
+        let answered: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        let (served, shed) = answered.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        assert!(served > 10 && shed > served && looked > 10, "{served} served, {shed} refused, looked {looked} times");
+    });
 }
 
 #[test]
@@ -108,7 +180,11 @@ fn a_client_that_does_not_read_is_cut_off() {
         while line.send([b'x'; 100_000]) {}
         gone.send(()).unwrap();
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(200),
+        body_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
     let gateway = Setup::new(&[upstream.address]).limits(limits).start();
     let mut client = gateway.connect();
     client.send("GET /public/x HTTP/1.1\r\nHost: a\r\n\r\n").head();
@@ -161,8 +237,14 @@ fn a_port_that_is_taken_is_an_error_of_the_start() {
     let gateway = Gateway::before(&upstream);
     let taken = gateway.running.address();
     for (address, admin) in [(taken, None), ("127.0.0.1:0".parse().unwrap(), Some(taken))] {
-        let settings =
-            Settings { address, workers: 2, admin, drain_deadline: Settings::DRAIN_DEADLINE, access_log: None };
+        let settings = Settings {
+            address,
+            workers: 2,
+            admin,
+            drain_delay: Duration::ZERO,
+            drain_deadline: Duration::from_secs(60),
+            access_log: None,
+        };
         let refused = start(&settings, gateway.snapshot.clone()).unwrap_err();
         assert!(matches!(refused, RunError::Bind { address, .. } if address == taken), "{refused}");
     }

@@ -9,7 +9,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use crate::support::{Gateway, Setup, Upstream, client::header, http_2::RawHttp2, token};
+use crate::support::{
+    Gateway, Setup, Upstream,
+    client::header,
+    http_2::{Answer, RawHttp2},
+    token,
+};
 
 type Sender = http2::SendRequest<Full<Bytes>>;
 
@@ -146,7 +151,11 @@ fn a_stream_whose_window_stays_shut_is_reset_and_the_others_go_on() {
         while line.send([b'x'; 10_000]) {}
         gone.send(()).unwrap();
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(200),
+        body_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
     let gateway = Setup::new(&[upstream.address]).limits(limits).start();
     for (window, path) in [(0, &b"/public/large"[..]), (1000, b"/public/large"), (0, b"/refused")] {
         let mut client = RawHttp2::connect(gateway.running.address(), window);
@@ -171,11 +180,64 @@ fn an_upstream_that_takes_its_time_over_its_answer_is_not_taken_for_a_shut_windo
         std::thread::sleep(Duration::from_millis(500));
         line.send("0\r\n\r\n");
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(200),
+        body_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
     let gateway = Setup::new(&[upstream.address]).limits(limits).start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (mut sender, _connection) = connect(&gateway).await;
         assert_eq!(text(send(&mut sender, Request::get("http://a/public/x"), "").await).await, "ab");
     });
+}
+
+/// RFC 9113 §8.1.1 to §8.3.1: a request with any of them is malformed.
+const MALFORMED: [(&str, &str); 26] = [
+    ("connection", "close"),
+    ("connection", "x-user-id"),
+    ("keep-alive", "timeout=5"),
+    ("proxy-connection", "keep-alive"),
+    ("transfer-encoding", "chunked"),
+    ("upgrade", "h2c"),
+    ("te", "gzip"),
+    ("x", "a\r\nx-user-id: root"),
+    ("x", "a\nx-user-id: root"),
+    ("x", "a\rb"),
+    ("x", "a\0b"),
+    ("x\r\nx-user-id", "root"),
+    ("x:y", "1"),
+    ("x y", "1"),
+    ("x\0", "1"),
+    ("X-Upper", "1"),
+    ("", "1"),
+    (":status", "200"),
+    (":unknown", "1"),
+    (":path", "/public/y"),
+    (":method", "POST"),
+    (":authority", "evil"),
+    ("host", "evil"),
+    ("content-length", "5"),
+    ("content-length", "+0"),
+    ("content-length", "0x0"),
+];
+
+#[test]
+fn a_field_that_a_request_of_http_2_cannot_have_costs_its_stream_and_reaches_no_upstream() {
+    let upstream = Upstream::ok();
+    let gateway = Gateway::before(&upstream);
+    for field in MALFORMED {
+        let mut client = RawHttp2::connect(gateway.running.address(), 65_535);
+        client.send(b"GET", b"/public/malformed", &[field]);
+        let answer = client.answer();
+        assert!(matches!(answer, Answer::Refused | Answer::Reset), "{field:?}: {answer:?}");
+        // Neither what it shares with others, nor what is asked next, takes any harm.
+        let mut other = RawHttp2::connect(gateway.running.address(), 65_535);
+        assert_eq!(other.send_and_wait(b"/public/good"), Answer::Success, "{field:?}");
+        let received = upstream.received();
+        assert!(received.starts_with("GET /public/good HTTP/1.1\r\n") && !received.contains("root"), "{received}");
+    }
+    assert!(upstream.received_nothing_else());
+    assert_eq!(upstream.connections(), 1, "and the connection to the upstream is the one that it was");
 }

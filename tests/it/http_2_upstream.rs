@@ -323,7 +323,12 @@ fn a_body_that_is_too_long_stalls_or_breaks_off_is_never_a_whole_one_for_the_ups
             tell.send(reset).unwrap();
         }
     });
-    let limits = Limits { body_bytes: 10, idle_timeout: Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits {
+        body_bytes: 10,
+        idle_timeout: Duration::from_millis(300),
+        body_timeout: Duration::from_millis(300),
+        ..Limits::default()
+    };
     let gateway = Setup::http_2(&[upstream.address]).limits(limits).start();
     let chunked = "POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n";
     for (rest, status) in [("7\r\ntoolong\r\n0\r\n\r\n", 413), ("", 400), ("x\r\n", 400)] {

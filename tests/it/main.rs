@@ -23,16 +23,20 @@ mod forwarding;
 mod grpc;
 mod http_1;
 mod http_2;
+mod http_2_floods;
 mod http_2_upstream;
 mod identity;
 mod issuers;
 mod keys;
+mod life;
 #[cfg(all(feature = "accounts", feature = "sqlite"))]
 mod mail;
 #[cfg(feature = "sqlite")]
 mod ownership;
 mod path;
 mod permissions;
+mod proxy_protocol;
+mod rate_limits;
 mod report;
 #[cfg(feature = "sqlite")]
 mod revocation;
@@ -42,7 +46,10 @@ mod sqlite;
 #[cfg(feature = "sqlite")]
 #[path = "../store/mod.rs"]
 mod store;
+mod streams;
 #[cfg(feature = "supabase")]
 mod supabase;
+mod tls;
 mod token;
 mod upstreams;
+mod websocket;

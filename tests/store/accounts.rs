@@ -49,6 +49,7 @@ macro_rules! suite {
             refreshes: neither_tokens_nor_children_are_in_the_database
             refreshes: what_is_over_is_tidied_away_and_nothing_else
             refreshes: any_order_of_refreshes_is_as_the_model_has_it
+            machine: any_life_of_users_and_sessions_is_as_the_model_has_it
         }
     };
     ($location:expr, #[$attribute:meta], $($module:ident: $test:ident)*) => {
@@ -92,7 +93,7 @@ fn unused(name: &str) -> Email {
     email(&format!("{name}.{}@example.com", uuid()))
 }
 
-fn new(email: Email) -> NewUser {
+pub(super) fn new(email: Email) -> NewUser {
     NewUser {
         id: uuid(),
         number: None,

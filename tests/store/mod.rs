@@ -3,6 +3,8 @@
 #[cfg(feature = "accounts")]
 pub(crate) mod accounts;
 #[cfg(feature = "accounts")]
+pub(crate) mod machine;
+#[cfg(feature = "accounts")]
 pub(crate) mod members;
 #[cfg(feature = "accounts")]
 pub(crate) mod refreshes;

@@ -248,18 +248,18 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// What a session is, told another way: all tokens in their order, of which only the last two ever give anything.
-struct Model {
-    tokens: Vec<Token>,
+pub(super) struct Model {
+    pub(super) tokens: Vec<Token>,
     /// When the newest token was made.
     rotated: Timestamp,
-    idle_until: Timestamp,
+    pub(super) idle_until: Timestamp,
     ends: Timestamp,
-    ended: bool,
+    pub(super) ended: bool,
 }
 
 /// What the model expects of a token.
 #[derive(Debug, PartialEq)]
-enum Expected {
+pub(super) enum Expected {
     Next,
     Again,
     Theft,
@@ -267,9 +267,24 @@ enum Expected {
 }
 
 impl Model {
-    fn expects(&self, at: usize, now: Timestamp) -> Expected {
+    pub(super) fn of(session: &Session, first: Token, now: Timestamp) -> Self {
+        let Session { ends, idle_until, .. } = *session;
+        Self { tokens: vec![first], rotated: now, idle_until, ends, ended: false }
+    }
+
+    pub(super) fn lives(&self, now: Timestamp) -> bool {
+        !self.ended && now < self.idle_until && now < self.ends
+    }
+
+    pub(super) fn rotate(&mut self, child: Token, now: Timestamp) {
+        self.tokens.push(child);
+        self.rotated = now;
+        self.idle_until = now.saturating_add(LIFE.idle).min(self.ends);
+    }
+
+    pub(super) fn expects(&self, at: usize, now: Timestamp) -> Expected {
         let newest = self.tokens.len() - 1;
-        if self.ended || now >= self.idle_until || now >= self.ends {
+        if !self.lives(now) {
             Expected::Nothing
         } else if at == newest {
             Expected::Next
@@ -285,9 +300,7 @@ impl Model {
         match (expected, outcome) {
             (Expected::Next, Ok(child)) => {
                 prop_assert!(!self.tokens.contains(&child));
-                self.tokens.push(child);
-                self.rotated = now;
-                self.idle_until = now.saturating_add(LIFE.idle).min(self.ends);
+                self.rotate(child, now);
             }
             (Expected::Again, Ok(child)) => prop_assert_eq!(&child, self.tokens.last().unwrap()),
             (Expected::Theft, Err(Refreshed::Reused(_))) => self.ended = true,
@@ -307,8 +320,7 @@ pub(crate) fn any_order_of_refreshes_is_as_the_model_has_it(location: &Location)
         runtime.block_on(async {
             let clock = Clock::manual(NOW);
             let (session, first) = log_in(&store, &one).await;
-            let Session { id, ends, idle_until, .. } = session;
-            let mut model = Model { tokens: vec![first], rotated: NOW, idle_until, ends, ended: false };
+            let (id, mut model) = (session.id, Model::of(&session, first, NOW));
             for step in steps {
                 match step {
                     Step::Present(index) => {
@@ -319,14 +331,13 @@ pub(crate) fn any_order_of_refreshes_is_as_the_model_has_it(location: &Location)
                     Step::Wait(seconds) => clock.advance(Duration::from_secs(seconds)),
                     Step::End => {
                         let ended = store.end_session(id, Aside::default(), clock.now()).await.unwrap();
-                        let was_alive = !model.ended && clock.now() < model.idle_until;
-                        prop_assert_eq!(ended, was_alive);
+                        prop_assert_eq!(ended, model.lives(clock.now()));
                         model.ended |= ended;
                     }
                 }
                 let known: HashMap<_, _> =
                     store.sessions(one.id, clock.now()).await.unwrap().into_iter().map(|one| (one.id, one)).collect();
-                let lives = !model.ended && clock.now() < model.idle_until;
+                let lives = model.lives(clock.now());
                 prop_assert_eq!(known.get(&id).map(|one| one.idle_until), lives.then_some(model.idle_until));
             }
             Ok(())

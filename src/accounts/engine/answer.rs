@@ -115,7 +115,7 @@ impl Accounts {
 fn refusal(kind: FailureKind, cause: Cow<'static, str>, retry_after: Option<Duration>) -> Rejection {
     let retry_after = retry_after.unwrap_or(TRY_AGAIN);
     match kind {
-        FailureKind::Throttled => Rejection::RateLimited { retry_after },
+        FailureKind::Throttled => Rejection::RateLimited { limit: None, retry_after },
         FailureKind::Busy
         | FailureKind::Unavailable
         | FailureKind::MailFailed

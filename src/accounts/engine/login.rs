@@ -148,7 +148,7 @@ impl Accounts {
 
 fn throttled(throttled: Throttled) -> Failure {
     let after = throttled.retry_after.max(Duration::from_secs(1));
-    let rejection = Rejection::RateLimited { retry_after: after };
+    let rejection = Rejection::RateLimited { limit: None, retry_after: after };
     let failure = Failure::new(FailureKind::Throttled, throttled.to_string()).retry(after);
     Failure { rejection: Some(rejection), ..failure }
 }

@@ -71,9 +71,9 @@ pub struct Parts {
     /// Hashes passwords.
     pub hasher: Hasher,
     /// Limits on guessing.
-    pub throttle: Throttle,
+    pub throttle: Arc<Throttle>,
     /// A limit on mails to one user.
-    pub mail_limit: MailLimit,
+    pub mail_limit: Arc<MailLimit>,
     /// Told that there is mail to be sent.
     pub wake_sender: Box<dyn Fn() + Send + Sync>,
     /// For names and tokens.
@@ -111,8 +111,8 @@ pub struct Accounts {
     revoke: Arc<dyn Revoke>,
     minter: Minter,
     hasher: Hasher,
-    throttle: Throttle,
-    mail_limit: MailLimit,
+    throttle: Arc<Throttle>,
+    mail_limit: Arc<MailLimit>,
     wake_sender: Box<dyn Fn() + Send + Sync>,
     known: Known,
     clock: Clock,

@@ -134,6 +134,15 @@ impl Sender {
         Self { shared: Arc::new(shared), wake: Arc::default() }
     }
 
+    /// Goes on counting where another sender has begun.
+    #[must_use]
+    pub fn counting(mut self, figures: Arc<MailFigures>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.figures = figures;
+        }
+        self
+    }
+
     /// Wakes it.
     #[must_use]
     pub fn waker(&self) -> Waker {

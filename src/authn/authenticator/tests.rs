@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     authn::{CacheSettings, HeaderFormat, IdentityHeader, revocation::Target, role_grants::RoleGrant},
-    jwt::{self, SigningKey},
+    jwt::{self, KeySet, SigningKey},
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);

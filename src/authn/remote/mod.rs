@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// Where an issuer's keys are fetched from, and when.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteKeys {
     source: Source,
     plain: PlainHttp,
@@ -48,7 +48,7 @@ pub struct RemoteKeys {
     renewal: RenewalSettings,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
     Jwks(KeyUrl),
     Discovery { metadata: KeyUrl, issuer: String },

@@ -11,7 +11,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -55,6 +55,8 @@ type Outcome = Result<bool, Arc<str>>;
 pub struct Owners {
     answers: Arc<Answers>,
     flights: SingleFlight<OwnershipRecord, Outcome>,
+    /// Those of a newer configuration, which are told of what is still written by this one.
+    successor: OnceLock<Arc<Self>>,
 }
 
 /// The end that answers: whoever knows, on a runtime of their own.
@@ -106,7 +108,10 @@ impl Owners {
             moka::sync::Cache::builder().max_capacity(RESOURCES).build_with_hasher(RandomState::default());
         let answers = Arc::new(Answers { settings, by_resource, written: AtomicU64::new(0) });
         let (flights, questions) = SingleFlight::new(MOST_QUESTIONS);
-        (Arc::new(Self { answers: Arc::clone(&answers), flights }), Lookups { answers, questions })
+        (
+            Arc::new(Self { answers: Arc::clone(&answers), flights, successor: OnceLock::new() }),
+            Lookups { answers, questions },
+        )
     }
 
     /// The ownership's name in the configuration.
@@ -136,12 +141,22 @@ impl Owners {
 
     /// Something was written that may change who owns `resource`: nothing is remembered of it any more.
     pub fn written(&self, resource: &str) {
-        self.answers.write(resource, None);
+        self.with_successors().for_each(|owners| owners.answers.write(resource, None));
     }
 
     /// It is known that this is so.
     pub fn learned(&self, record: &OwnershipRecord) {
-        self.answers.write(&record.resource, Some(record));
+        self.with_successors().for_each(|owners| owners.answers.write(&record.resource, Some(record)));
+    }
+
+    /// From now on `successor` is asked. Requests that are still under way with this one may write and learn: it is told
+    /// of that too. The first one that is named counts.
+    pub fn succeed(&self, successor: &Arc<Self>) {
+        let _ = self.successor.set(Arc::clone(successor));
+    }
+
+    fn with_successors(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |owners| owners.successor.get().map(|next| &**next))
     }
 }
 

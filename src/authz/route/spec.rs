@@ -47,6 +47,27 @@ impl Mode {
     }
 }
 
+/// Where the token of a WebSocket may stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WebSocketToken {
+    /// In `Authorization`, as everywhere.
+    #[default]
+    Header,
+    /// There, or among the subprotocols, which a page of a browser can set.
+    Subprotocol,
+}
+
+impl WebSocketToken {
+    /// As the configuration writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Subprotocol => "subprotocol",
+        }
+    }
+}
+
 /// A `[[route]]` of the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct RouteSpec {
@@ -70,6 +91,12 @@ pub struct RouteSpec {
     pub issuers: Vec<String>,
     /// What becomes of a request that may not pass.
     pub mode: Mode,
+    /// Whether a connection may go on with WebSocket, and where the token of its handshake may stand.
+    pub websocket: Option<WebSocketToken>,
+    /// Whether what is answered ends with the token at the latest: streams, and WebSockets.
+    pub close_at_exp: bool,
+    /// The rate limits that its requests count against, by their indices; empty: none. Whoever serves the requests counts.
+    pub limits: Vec<usize>,
 }
 
 impl RouteSpec {

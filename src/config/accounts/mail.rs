@@ -1,6 +1,6 @@
 //! What mail is sent by and from, and where its links lead: `mail`, `frontend_url`, `frontend_allowed`, `public_url`.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use crate::{
     accounts::mail::{Links, MailSettings, Mailbox, Mailer, SiteUrl, SmtpSettings},
@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::super::{
-    context::read_file,
+    context::Files,
     node::Node,
     reader::Reader,
     secrets,
@@ -47,6 +47,9 @@ impl Mail {
         settings.from = own.read_or("from", settings.from, parsed::<Mailbox>);
         settings.product = own.read("product", text).map(|read| read.value.to_owned());
         settings.templates = own.read("templates", path).map(|read| own.context.resolve(&read.value, read.place));
+        if let Some(folder) = &settings.templates {
+            note_templates(folder, own.context.files);
+        }
         if settings.smtp.is_some() && own.entry("from").is_none() {
             own.missing("from", "add `from = \"Example <no-reply@example.com>\"`");
         }
@@ -61,6 +64,14 @@ impl Mail {
     }
 }
 
+/// A template that comes or goes is a change as much as one that is written.
+fn note_templates(folder: &Path, files: &Files) {
+    files.note(folder);
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        files.note(&entry.path());
+    }
+}
+
 /// The server.
 fn smtp(reader: &mut Reader<'_>) -> Option<SmtpSettings> {
     let plain = reader.read_or("plain", false, boolean);
@@ -68,7 +79,7 @@ fn smtp(reader: &mut Reader<'_>) -> Option<SmtpSettings> {
     let timeout = reader.read_or("timeout", TIMEOUT, |node| duration(node, Duration::from_millis(100)..=TIMEOUT * 30));
     let authorities = match ca {
         Some(ca) => {
-            let file = read_file(&reader.context.resolve(&ca.value, ca.place));
+            let file = reader.context.files.read(&reader.context.resolve(&ca.value, ca.place));
             let refuse =
                 |error: String| reader.report("ca", ca.place, Mistake::new(format!("cannot be read: {error}")));
             Some(file.map_err(refuse).ok()?)

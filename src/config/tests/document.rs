@@ -24,6 +24,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!((limits.connections, limits.requests, limits.headers), (20_000, 4096, 100));
     assert_eq!((limits.header_bytes, limits.token_bytes, limits.body_bytes), (32 << 10, 8 << 10, 64 << 20));
     assert_eq!((limits.header_timeout, limits.idle_timeout), (Duration::from_secs(10), Duration::from_secs(75)));
+    assert_eq!(limits.tunnel_idle_timeout, Duration::from_secs(3600));
     assert_eq!(config.admin.unwrap().address, address("127.0.0.1:9901"));
     assert_eq!((config.cache.entries, config.cache.max_ttl), (50_000, Duration::from_secs(600)));
     let upstream = &config.upstreams[0];
@@ -55,15 +56,20 @@ mode = "enforce"
 address = "[::1]:${PORT}"
 trusted_proxies = ["10.0.0.7", "10.0.0.0/8", "fd00::/8"]
 workers = 3
+drain_delay = "5s"
+drain_deadline = "2m"
 [limits]
 connections = 1
+connections_per_address = 9
 requests = 2
 headers = 3
 header_bytes = "4KiB"
 token_bytes = "512B"
 body_bytes = "2GiB"
 header_timeout = "250ms"
+body_timeout = "20s"
 idle_timeout = "2m"
+tunnel_idle_timeout = "2h"
 [admin]
 address = "127.0.0.1:0"
 [cache]
@@ -86,12 +92,16 @@ access = "public"
 "#,
     );
     assert_eq!((config.listen.address, config.listen.workers), (address("[::1]:9000"), 3));
+    let drain = (config.listen.drain_delay, config.listen.drain_deadline);
+    assert_eq!(drain, (Duration::from_secs(5), Duration::from_secs(120)));
     let proxies: Vec<String> = config.listen.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.7/32", "10.0.0.0/8", "fd00::/8"]);
     let limits = &config.limits;
     assert_eq!((limits.connections, limits.requests, limits.headers), (1, 2, 3));
+    assert_eq!((limits.connections_per_address, limits.body_timeout), (9, Duration::from_secs(20)));
     assert_eq!((limits.header_bytes, limits.token_bytes, limits.body_bytes), (4096, 512, 2 << 30));
     assert_eq!((limits.header_timeout, limits.idle_timeout), (Duration::from_millis(250), Duration::from_secs(120)));
+    assert_eq!(limits.tunnel_idle_timeout, Duration::from_secs(7200));
     assert_eq!(config.admin.unwrap().address, address("127.0.0.1:0"));
     assert_eq!((config.cache.entries, config.cache.max_ttl), (7, Duration::from_secs(3600)));
     let headers = config.identity_headers.headers;
@@ -158,8 +168,10 @@ fn servers_are_plain_http_hosts() {
         ("ftp://a", "must be an `http://` URL"),
         ("127.0.0.1:80", "must be an `http://` URL"),
         ("HTTP://a", "must be an `http://` URL"),
-        ("https://a", "not yet supported"),
-        ("h2://a", "must be an `http://` URL"),
+        ("https://", "has no host and port"),
+        ("h2://a/b", "must not have a path"),
+        ("unix:api.sock", "by an absolute path"),
+        ("unix://run/@x", "must not have a user or password"),
         ("h2c://", "has no host and port"),
         ("h2c://a/b", "must not have a path"),
         ("h2c://u@a", "must not have a user or password"),

@@ -1,6 +1,6 @@
 use super::{OPEN, assert_mistakes, config, mistakes, read};
 use crate::{
-    authz::{Access, Mode, PathExceptions},
+    authz::{Access, Mode, PathExceptions, WebSocketToken},
     config::{OwnerSource, OwnershipSettings},
     jwt::ClaimPath,
 };
@@ -179,4 +179,29 @@ fn what_is_wrong_with_an_ownership_is_said_once_and_not_of_each_of_its_routes() 
     let mistakes = mistakes(&text);
     assert_eq!(mistakes.matches("error:").count(), 1, "{mistakes}");
     assert!(mistakes.contains("the environment variable `NO_SUCH` is not set"), "{mistakes}");
+}
+
+#[test]
+fn a_route_says_whether_a_connection_may_become_a_websocket_and_where_its_token_stands() {
+    let config = config(&with(
+        "[[route]]\nmatch = 'GET /a'\n[[route]]\nmatch = 'GET /b'\nupgrade = ['websocket']\nclose_at_exp = true\n\
+         [[route]]\nmatch = 'GET /c'\nupgrade = 'websocket'\nwebsocket_token = 'subprotocol'",
+    ));
+    let said: Vec<_> = config.routes.iter().map(|route| (route.websocket, route.close_at_exp)).collect();
+    let expected = [(None, false), (Some(WebSocketToken::Header), true), (Some(WebSocketToken::Subprotocol), false)];
+    assert_eq!(said, expected);
+    assert_mistakes(
+        &with(
+            "[[route]]\nmatch = 'GET /a'\nupgrade = ['h2c']\n[[route]]\nmatch = 'GET /b'\nwebsocket_token = 'subprotocol'\n\
+             [[route]]\nmatch = 'GET /c'\naccess = 'public'\nupgrade = 'websocket'\nclose_at_exp = true",
+        ),
+        &[
+            ("`route.upgrade` must be \"websocket\", not \"h2c\"", "gateway.toml:7:12"),
+            (
+                "`route.websocket_token` has no meaning here: the route does not let a connection become a WebSocket",
+                "gateway.toml:10:19",
+            ),
+            ("`route.close_at_exp` has no meaning here: a public route ignores the token", "gateway.toml:15:1"),
+        ],
+    );
 }

@@ -5,7 +5,7 @@ use crate::{
     accounts::backend::supabase::SupabaseSettings,
     config::{
         Backend, Config, KeySource,
-        context::Context,
+        context::{Context, Files},
         diagnostics::{Problems, Source},
         node::Table,
         parse,
@@ -34,6 +34,7 @@ fn read_in(base: &Path, lines: &str, environment: &[(&str, &str)]) -> Read {
         environment: &lookup,
         bases: vec![base.to_owned()],
         state_folder: PathBuf::from("/state"),
+        files: &Files::default(),
     };
     let mut accounts = Reader::document(&table, &context).table("accounts").unwrap();
     let settings = supabase::read(&mut accounts);

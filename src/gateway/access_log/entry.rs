@@ -120,7 +120,7 @@ impl Entry {
         record.version = request.version();
         (record.status, record.bytes) = (0, 0);
         record.outcome = Outcome::Abandoned;
-        (record.would_refuse, record.broke_off) = (None, None);
+        (record.would_refuse, record.broke_off, record.received) = (None, None, None);
         record.id = log.own_id();
         record.texts.set(Text::Path, request.uri().path());
         if let Some(id) = log.given_id() {
@@ -156,7 +156,7 @@ impl Entry {
         if let Some(upstream) = upstream {
             self.set(Text::Upstream, &upstream.name);
             if let [server] = upstream.servers.as_slice() {
-                self.set(Text::Server, server.authority.as_str());
+                self.set(Text::Server, &server.place());
             }
         }
     }
@@ -217,6 +217,28 @@ impl Entry {
             Poll::Ready(Some(Ok(frame))) => open.record.bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
             Poll::Ready(Some(Err(_))) => open.record.broke_off = Some(BrokeOff::Upstream),
             Poll::Ready(None) => open.record.broke_off = None,
+        }
+    }
+
+    /// The gateway cuts it off.
+    pub(in crate::gateway) const fn cut(&mut self) {
+        if let Some(open) = &mut self.0 {
+            open.record.broke_off = Some(BrokeOff::Gateway);
+        }
+    }
+
+    /// The connection was a WebSocket, by which so many bytes were sent to the client and received from it.
+    pub(in crate::gateway) const fn tunnelled(&mut self, sent: u64, received: u64) {
+        if let Some(open) = &mut self.0 {
+            (open.record.bytes, open.record.received) = (sent, Some(received));
+        }
+    }
+
+    /// Its answer is not sent after all.
+    pub(in crate::gateway) const fn withdraw(&mut self) {
+        if let Some(open) = &mut self.0 {
+            (open.record.status, open.record.broke_off) = (0, None);
+            open.record.outcome = Outcome::Abandoned;
         }
     }
 

@@ -67,6 +67,9 @@ fn json(record: &Record, time: &str, at: Timestamp, out: &mut String) -> fmt::Re
     let micros = record.ended.saturating_duration_since(record.started).as_micros();
     push(out, &[",\"version\":\"", version(record.version), "\",\"status\":", number.format(status(record))]);
     push(out, &[",\"bytes\":", number.format(record.bytes)]);
+    if let Some(received) = record.received {
+        push(out, &[",\"received\":", number.format(received)]);
+    }
     push(out, &[",\"duration_us\":", number.format(u64::try_from(micros).unwrap_or(u64::MAX))]);
     push(out, &[",\"outcome\":\"", record.outcome.as_str(), "\""]);
     let reason = if let Outcome::Refused(reason) = record.outcome { Some(reason.as_str()) } else { None };

@@ -58,6 +58,8 @@ pub(super) enum BrokeOff {
     Upstream,
     /// It was not taken to its end, or the gateway was stopped.
     Client,
+    /// The gateway did: the token had ended, or the WebSocket been idle for too long.
+    Gateway,
 }
 
 impl BrokeOff {
@@ -65,6 +67,7 @@ impl BrokeOff {
         match self {
             Self::Upstream => "upstream",
             Self::Client => "client",
+            Self::Gateway => "gateway",
         }
     }
 }
@@ -81,6 +84,8 @@ pub(super) struct Record {
     pub(super) status: u16,
     /// Of the answer's body, handed to the connection.
     pub(super) bytes: u64,
+    /// The bytes that came from the client, where the connection became a WebSocket.
+    pub(super) received: Option<u64>,
     pub(super) outcome: Outcome,
     /// Why it would have been refused, were it not for report mode.
     pub(super) would_refuse: Option<Reason>,
@@ -101,6 +106,7 @@ impl Record {
             version: Version::HTTP_11,
             status: 0,
             bytes: 0,
+            received: None,
             outcome: Outcome::Abandoned,
             would_refuse: None,
             broke_off: None,

@@ -60,6 +60,8 @@ pub struct Running {
     pub mail: Arc<MailFigures>,
     /// Whether mail only goes to the log.
     pub only_logs: bool,
+    throttle: Arc<Throttle>,
+    mail_limit: Arc<MailLimit>,
     _sending: oneshot::Sender<Infallible>,
 }
 
@@ -71,6 +73,8 @@ pub(in crate::gateway) struct Given<'g> {
     pub(in crate::gateway) key: Option<CurrentKey>,
     pub(in crate::gateway) contract: &'g Contract,
     pub(in crate::gateway) clock: &'g Clock,
+    /// Those of the configuration that this one replaces: what they have counted goes on to count.
+    pub(in crate::gateway) before: Option<&'g Running>,
 }
 
 impl Running {
@@ -89,6 +93,10 @@ impl Running {
         let mailer = Mailer::new(&accounts.mail.settings)?;
         let only_logs = mailer.only_logs();
         let sender = Sender::new(mailer, Arc::new(store.clone()), given.clock.clone(), Arc::new(SystemRandom::new()));
+        let sender = match given.before {
+            Some(before) => sender.counting(Arc::clone(&before.mail)),
+            None => sender,
+        };
         let (waker, mail) = (sender.waker(), sender.figures());
         let tidying = tidy(store.clone(), given.clock.clone());
         let sending = work(sender, tidying)?;
@@ -101,14 +109,15 @@ impl Running {
                 Backend::Supabase(Box::new(Supabase::start((**settings).clone(), given.clock)?))
             }
         };
+        let (throttle, mail_limit) = limits(accounts, given);
         let parts = Parts {
             store: Arc::new(store.clone()),
             authenticator: Arc::clone(given.authenticator),
             revoke: Arc::clone(given.revoker) as Arc<_>,
             backend,
             hasher: Hasher::new(accounts.hashing, SystemRandom::new())?,
-            throttle: Throttle::new(accounts.throttle, given.clock.clone()),
-            mail_limit: MailLimit::new(MailLimit::DEFAULT, given.clock.clone()),
+            throttle: Arc::clone(&throttle),
+            mail_limit: Arc::clone(&mail_limit),
             wake_sender: Box::new(move || waker.wake()),
             random: Arc::new(SystemRandom::new()),
             stamp: stamps(config.store.as_ref()),
@@ -116,8 +125,17 @@ impl Running {
         };
         let settings = settings(config, accounts, issuer, given.contract);
         let accounts = Accounts::new(accounts.plan.clone(), settings, parts);
-        Ok(Self { accounts, mail, only_logs, _sending: sending })
+        Ok(Self { accounts, mail, only_logs, throttle, mail_limit, _sending: sending })
     }
+}
+
+/// What is counted against those who guess, and against those who have mail sent. New limits begin anew.
+fn limits(accounts: &config::Accounts, given: &Given<'_>) -> (Arc<Throttle>, Arc<MailLimit>) {
+    let known = given.before.map(|before| &before.throttle).filter(|known| *known.settings() == accounts.throttle);
+    let throttle = known.map_or_else(|| Throttle::new(accounts.throttle, given.clock.clone()).into(), Arc::clone);
+    let mail_limit = given.before.map(|before| Arc::clone(&before.mail_limit));
+    let new = || MailLimit::new(MailLimit::DEFAULT, given.clock.clone()).into();
+    (throttle, mail_limit.unwrap_or_else(new))
 }
 
 /// What tells that something was written to a file: its log has grown, or was begun anew. A server tells nothing.

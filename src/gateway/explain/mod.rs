@@ -54,6 +54,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) contract: &'a Contract,
     pub(crate) limits: &'a Limits,
+    /// Each rate limit as it is told, by its index.
+    pub(crate) rate_limits: Vec<String>,
     pub(crate) clock: &'a Clock,
     /// Each one's name and servers.
     pub(crate) upstreams: Vec<(String, Vec<String>)>,
@@ -138,6 +140,7 @@ impl<'a> Gate<'a> {
             policy: &snapshot.policy,
             contract: &snapshot.contract,
             limits: &snapshot.limits,
+            rate_limits: snapshot.rate_limits.all(),
             clock: &snapshot.clock,
             upstreams: upstreams.collect(),
             strips_authorization: snapshot.managed.strips_authorization(),
@@ -163,7 +166,7 @@ impl<'a> Gate<'a> {
     /// As the stack decides.
     fn decide(&self, question: &Question, waited: &Waited, trail: &mut Trail) -> Result<Decided, Refused> {
         let request = question.request().map_err(|rejection| trail.fail("head", rejection))?;
-        head::check(&request, self.limits).map_err(|rejection| trail.fail("head", rejection))?;
+        head::check(&request, self.limits, "http").map_err(|rejection| trail.fail("head", rejection))?;
         trail.add("head", Verdict::Passed, "");
         let (method, path) = (request.method(), request.uri().path());
         if self.publishes && published::is_asked_for(method, path) {
@@ -231,6 +234,7 @@ impl<'a> Gate<'a> {
             "owner": rule.ownership(),
             "issuers": rule.issuers().collect::<Vec<_>>(),
             "mode": rule.mode().as_str(),
+            "rate_limits": rule.limits().iter().filter_map(|at| self.rate_limits.get(*at)).collect::<Vec<_>>(),
             "upstream": self.upstream(rule).map(|(name, _)| name),
             "built_in": !rule.builtin().is_empty(),
         })

@@ -7,6 +7,7 @@
 //! 3. `Connection` says what becomes of the connection where that is not what the version means by itself.
 //! 4. `Date` is set where there is none (RFC 9110 §6.6.1).
 
+use bytes::BytesMut;
 use http::{
     HeaderMap, HeaderValue, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING},
@@ -44,6 +45,15 @@ pub(super) fn head(
     }
     out.extend_from_slice(b"\r\n");
     (length, goes_on)
+}
+
+/// The head of an answer with 101, behind which both sides talk WebSocket.
+pub(super) fn switching(headers: &HeaderMap) -> BytesMut {
+    let mut out = Vec::with_capacity(512);
+    encode::status(&mut out, StatusCode::SWITCHING_PROTOCOLS);
+    fields(&mut out, headers, Said::Nothing);
+    out.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
+    BytesMut::from(out.as_slice())
 }
 
 /// What an answer says of its length.

@@ -5,13 +5,15 @@
 //! 3. The answer is sent, its first bytes with its head.
 //! 4. What the request's body still has is read over, up to [`DISCARDED_BYTES`] and [`DISCARD_TIME`]: a connection that
 //!    is closed with bytes unread is reset, and the client may lose the answer.
-//! 5. The connection goes on, unless one side means it to end (RFC 9112 §9.3) or the body was not read to its end.
+//! 5. The connection goes on, unless one side means it to end (RFC 9112 §9.3) or the body was not read to its end. Behind an
+//!    answer with 101 it goes on as a WebSocket ([`tunnel`]).
 //!
 //! Between two requests a connection holds no buffer. How long each of these may take is said in [`connection`].
 //!
 //! [`connection`]: super::connection
 
 mod answer;
+mod tunnel;
 
 use std::{
     future::poll_fn,
@@ -21,9 +23,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Method, Request, Response, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use socket2::SockRef;
-use tokio::{sync::watch, time::Instant};
+use tokio::{io::AsyncWrite, sync::watch, time::Instant};
 
 use super::{
     body::Answer,
@@ -32,7 +34,7 @@ use super::{
 };
 use crate::{
     config::Limits,
-    http1::{Deadline, Head, HeadError, HeadLimits, Length, Line, SendError, Socket, Writer, is_persistent},
+    http1::{Deadline, Head, HeadError, HeadLimits, Length, Line, SendError, Socket, Writer, is_persistent, websocket},
     proxy::{
         Incoming,
         upload::{DISCARD_TIME, DISCARDED_BYTES},
@@ -52,10 +54,21 @@ const FIELD_ROOM: usize = 28;
 /// One client's connection, as long as it speaks HTTP/1.
 pub(super) struct Http1 {
     line: Rc<Line>,
+    protocol: Protocol,
     connection: Rc<Connection>,
     stack: Rc<Stack>,
     limits: Limits,
     deadline: Deadline,
+}
+
+/// What a connection may begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1, or HTTP/2 with prior knowledge (RFC 9113 §3.3).
+    Either,
+    Http1,
+    /// Nothing but the preface of HTTP/2.
+    Http2,
 }
 
 /// How a connection ended.
@@ -63,6 +76,17 @@ pub(super) enum End {
     Closed,
     /// Its client speaks HTTP/2; these bytes have been read.
     Http2(Socket, bytes::Bytes),
+}
+
+/// How serving ended.
+enum Served {
+    /// Every answer that was begun was sent to its end.
+    Orderly,
+    /// Whoever reads what was sent must see that it broke off.
+    Broken,
+    Http2,
+    /// This answer ends HTTP: what follows is the upgrade's.
+    Switches(Box<Response<Answer>>),
 }
 
 enum Next {
@@ -90,12 +114,31 @@ enum After {
 }
 
 impl Http1 {
-    pub(super) fn new(socket: Socket, connection: Rc<Connection>, stack: Rc<Stack>, limits: Limits) -> Self {
-        Self { line: Line::new(socket), connection, stack, limits, deadline: Deadline::default() }
+    pub(super) fn new(
+        socket: Socket,
+        protocol: Protocol,
+        connection: Rc<Connection>,
+        stack: Rc<Stack>,
+        limits: Limits,
+    ) -> Self {
+        Self { line: Line::new(socket), protocol, connection, stack, limits, deadline: Deadline::default() }
     }
 
     /// Serves until the connection ends or turns out to be one of HTTP/2.
     pub(super) async fn run(mut self, draining: &mut watch::Receiver<bool>) -> End {
+        match self.serve(draining).await {
+            Served::Http2 => self.line.into_parts().map_or(End::Closed, |(socket, read)| End::Http2(socket, read)),
+            Served::Orderly => {
+                self.say_goodbye().await;
+                End::Closed
+            }
+            Served::Broken => End::Closed,
+            // Apart, so that connections that never do it have no room for it.
+            Served::Switches(response) => Box::pin(self.switch(*response, draining.clone())).await,
+        }
+    }
+
+    async fn serve(&mut self, draining: &mut watch::Receiver<bool>) -> Served {
         // Whoever drains waits for the last receiver to go: this one stays until the connection has ended.
         let drain = draining.clone();
         let mut drained = pin!(async {
@@ -105,23 +148,25 @@ impl Http1 {
         let mut first = true;
         loop {
             let (response, asked) = match self.next(&mut head, first, drained.as_mut()).await {
-                Next::Closed => return End::Closed,
-                Next::Http2 => {
-                    return self.line.into_parts().map_or(End::Closed, |(socket, read)| End::Http2(socket, read));
-                }
+                Next::Closed => return Served::Orderly,
+                Next::Http2 => return Served::Http2,
                 Next::Refused(rejection) => {
                     let response = self.stack.refuse(&rejection, &self.connection);
                     let asked = Asked { version: Version::HTTP_11, is_head: false, persistent: false };
-                    if self.send(response, asked).await != After::Broken {
-                        self.linger().await;
+                    if self.send(response, asked).await == After::Broken {
+                        return Served::Broken;
                     }
-                    return End::Closed;
+                    self.linger().await;
+                    return Served::Orderly;
                 }
                 Next::Request(request) => {
                     let asked = Asked::new(&request);
                     match self.answer(request).await {
+                        Some(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                            return Served::Switches(Box::new(response));
+                        }
                         Some(response) => (response, asked),
-                        None => return End::Closed,
+                        None => return Served::Broken,
                     }
                 }
             };
@@ -129,8 +174,11 @@ impl Http1 {
             let readable = self.line.may_end_within(DISCARDED_BYTES) && !self.connection.is_doubtful();
             let persistent = asked.persistent && !*drain.borrow() && readable;
             let after = self.send(response, Asked { persistent, ..asked }).await;
-            if after == After::Broken || !self.finish(after).await {
-                return End::Closed;
+            if after == After::Broken {
+                return Served::Broken;
+            }
+            if !self.finish(after).await {
+                return Served::Orderly;
             }
             first = false;
         }
@@ -142,11 +190,12 @@ impl Http1 {
             bytes: self.limits.header_bytes.saturating_add(HEAD_ROOM),
             fields: self.limits.headers.saturating_add(FIELD_ROOM),
         };
+        let protocol = if first { self.protocol } else { Protocol::Http1 };
         let mut lingering = None;
         let mut has_drained = false;
         poll_fn(|context| {
             loop {
-                let next = self.line.with_input(|input| read(head, input, first, limits));
+                let next = self.line.with_input(|input| read(head, input, protocol, limits));
                 if let Some(next) = next {
                     return Poll::Ready(next);
                 }
@@ -211,7 +260,7 @@ impl Http1 {
                 Some(_) | None => Instant::now(),
             };
             blocked = Some((writer.total(), since));
-            ready!(self.deadline.poll(since + self.limits.idle_timeout, context));
+            ready!(self.deadline.poll(since + self.limits.body_timeout, context));
             Poll::Ready(Err(SendError::Socket(io::ErrorKind::TimedOut.into())))
         });
         match sent.await {
@@ -253,14 +302,28 @@ impl Http1 {
 
     /// Says that nothing more comes, and reads over what still does. What it would mean is not asked.
     async fn linger(&mut self) {
-        self.line.with_socket(|socket| {
-            let _ = SockRef::from(&*socket).shutdown(std::net::Shutdown::Write);
-        });
+        self.shut_down().await;
         self.line.with_input(bytes::BytesMut::clear);
         self.read_over(|line, context| {
             let read = ready!(line.poll_read(context));
             line.with_input(bytes::BytesMut::clear);
             Poll::Ready(read.ok())
+        })
+        .await;
+    }
+
+    /// With TLS a client can tell an end from a break only if it is told (`close_notify`, RFC 8446 §6.1).
+    async fn say_goodbye(&self) {
+        if self.line.with_socket(|socket| socket.tls().is_some()) {
+            self.shut_down().await;
+        }
+    }
+
+    /// Ends what is sent, as far as the socket takes that now.
+    async fn shut_down(&self) {
+        poll_fn(|context| {
+            let _ = self.line.with_socket(|socket| Pin::new(socket).poll_shutdown(context));
+            Poll::Ready(())
         })
         .await;
     }
@@ -295,19 +358,24 @@ impl Asked {
         Self {
             version,
             is_head: request.method() == Method::HEAD,
-            persistent: is_persistent(version, request.headers()),
+            // A client that means to talk WebSocket may have begun to: what it says is never read as a request.
+            persistent: is_persistent(version, request.headers())
+                && !websocket::is_asked_for(version, request.headers()),
         }
     }
 }
 
 /// What has come of a request's head.
-fn read(head: &mut Head, input: &mut bytes::BytesMut, first: bool, limits: HeadLimits) -> Option<Next> {
-    if first && !input.is_empty() {
+fn read(head: &mut Head, input: &mut bytes::BytesMut, protocol: Protocol, limits: HeadLimits) -> Option<Next> {
+    if protocol != Protocol::Http1 && !input.is_empty() {
         if input.starts_with(PREFACE) {
             return Some(Next::Http2);
         }
         if PREFACE.starts_with(input) {
             return None;
+        }
+        if protocol == Protocol::Http2 {
+            return Some(Next::Closed);
         }
     }
     if input.is_empty() {

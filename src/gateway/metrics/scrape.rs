@@ -8,15 +8,17 @@ use std::{
     },
 };
 
-use super::{BUCKETS, Gauges, WorkerMetrics};
+use super::{BUCKETS, Gauges, WorkerMetrics, upstreams};
 use crate::{
     authn::{CacheStats, KeySource},
     clock::Timestamp,
     gateway::{
         ownership::{Ownerships, tally},
+        rate_limit::RateLimits,
         report::Report,
+        tls::{self, Tls},
     },
-    proxy::upstream::{Counter, UpstreamSettings},
+    proxy::upstream::UpstreamSettings,
     rejection::Reason,
     store::Status,
 };
@@ -32,7 +34,9 @@ pub(in crate::gateway) struct Scrape<'a, W> {
     /// If there is one; and the revocations that it has not taken yet.
     pub(in crate::gateway) store: Option<(Status, usize)>,
     pub(in crate::gateway) ownerships: &'a Ownerships,
+    pub(in crate::gateway) rate_limits: &'a RateLimits,
     pub(in crate::gateway) upstreams: Vec<&'a UpstreamSettings>,
+    pub(in crate::gateway) tls: Option<&'a Tls>,
     /// The issuers by name.
     pub(in crate::gateway) keys: Vec<(&'a str, &'a KeySource)>,
     pub(in crate::gateway) now: Timestamp,
@@ -59,32 +63,65 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         self.write_workers(out)?;
         self.write_would_refuse(out)?;
         self.write_durations(out)?;
-        self.write_upstreams(out)?;
+        upstreams::write(&self.upstreams, out)?;
         self.write_keys(out)?;
         self.write_introspections(out)?;
         self.write_store(out)?;
+        tls::metrics::write(self.tls, self.gauges, out)?;
+        self.write_reloads(out)?;
+        self.write_rate_limits(out)?;
         tally::write(self.ownerships.tallies(), out)?;
         let (gauges, cache) = (self.gauges, &self.cache);
         let connections = gauges.connections.load(Ordering::Relaxed) as u64;
         let in_flight = gauges.in_flight.load(Ordering::Relaxed) as u64;
         let panics = self.sum(|worker| worker.panics.load(Ordering::Relaxed));
-        let refused = gauges.connections_refused.load(Ordering::Relaxed);
+        let floods = gauges.http2_floods.load(Ordering::Relaxed);
         let unlogged = gauges.access_log_dropped.load(Ordering::Relaxed);
+        let websockets = gauges.upgrades_active.load(Ordering::Relaxed) as u64;
+        let upgrades = gauges.upgrades.load(Ordering::Relaxed);
+        let with_token = gauges.ended_with_token.load(Ordering::Relaxed);
+        let idle = gauges.upgrades_idle.load(Ordering::Relaxed);
+        family(out, "connections_refused_total", "counter", "Connections closed at once: too many were open.")?;
+        for (reason, count) in
+            [("ceiling", &gauges.connections_refused), ("address", &gauges.connections_refused_by_address)]
+        {
+            let count = count.load(Ordering::Relaxed);
+            writeln!(out, "bearergate_connections_refused_total{{reason=\"{reason}\"}} {count}")?;
+        }
         for (name, kind, help, value) in [
             ("access_log_dropped_total", "counter", "Requests that the access log has no line for.", unlogged),
             ("cache_hits_total", "counter", "Tokens that were found in the cache.", cache.hits),
             ("cache_misses_total", "counter", "Tokens that had to be verified.", cache.misses),
             ("cache_entries", "gauge", "Tokens in the cache.", cache.entries),
             ("connections", "gauge", "Open connections of clients.", connections),
-            ("connections_refused_total", "counter", "Connections closed at once: too many were open.", refused),
+            ("http2_floods_total", "counter", "Connections of HTTP/2 ended because of their frames.", floods),
             ("panics_total", "counter", "Requests that ended in a panic: a fault of the gateway.", panics),
             ("revocations", "gauge", "Revocations that are held in memory.", self.revocations),
+            (
+                "streams_ended_with_token_total",
+                "counter",
+                "Answers and WebSockets cut: their token had ended.",
+                with_token,
+            ),
+            ("upgrades_active", "gauge", "Open WebSockets.", websockets),
+            ("upgrades_idle_total", "counter", "WebSockets that were closed because they were idle.", idle),
+            ("upgrades_total", "counter", "Connections that have become WebSockets.", upgrades),
             ("requests_in_flight", "gauge", "Requests whose answer is not yet sent to its end.", in_flight),
         ] {
             family(out, name, kind, help)?;
             writeln!(out, "bearergate_{name} {value}")?;
         }
         Ok(())
+    }
+
+    fn write_reloads(&self, out: &mut String) -> std::fmt::Result {
+        let (succeeded, failed, since) = self.gauges.reloads.figures();
+        family(out, "config_reloads_total", "counter", "Configurations that were to replace the one that runs.")?;
+        writeln!(out, "bearergate_config_reloads_total{{outcome=\"success\"}} {succeeded}")?;
+        writeln!(out, "bearergate_config_reloads_total{{outcome=\"failure\"}} {failed}")?;
+        let name = "config_last_reload_success_timestamp_seconds";
+        family(out, name, "gauge", "Since when the gateway runs with its configuration.")?;
+        writeln!(out, "bearergate_{name} {}.{:03}", since / 1000, since % 1000)
     }
 
     fn write_requests(&self, out: &mut String) -> std::fmt::Result {
@@ -159,18 +196,6 @@ impl<'a, W: Iterator<Item = &'a WorkerMetrics> + Clone> Scrape<'a, W> {
         writeln!(out, "bearergate_{name}_sum {}", seconds(total))?;
         writeln!(out, "bearergate_{name}_count {seen}")
     }
-
-    fn write_upstreams(&self, out: &mut String) -> std::fmt::Result {
-        family(out, "upstream_errors_total", "counter", "What went wrong with an upstream.")?;
-        for upstream in &self.upstreams {
-            let name = escaped(&upstream.name);
-            for kind in Counter::ALL {
-                let (kind, count) = (kind.as_str(), upstream.counters.get(kind));
-                writeln!(out, "bearergate_upstream_errors_total{{upstream=\"{name}\",kind=\"{kind}\"}} {count}")?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl<W> Scrape<'_, W> {
@@ -233,6 +258,18 @@ impl<W> Scrape<'_, W> {
 }
 
 impl<W> Scrape<'_, W> {
+    fn write_rate_limits(&self, out: &mut String) -> std::fmt::Result {
+        let mut limits = self.rate_limits.refused().peekable();
+        if limits.peek().is_none() {
+            return Ok(());
+        }
+        family(out, "rate_limited_total", "counter", "Requests that a rate limit has refused.")?;
+        for (limit, count) in limits {
+            writeln!(out, "bearergate_rate_limited_total{{limit=\"{}\"}} {count}", escaped(limit))?;
+        }
+        Ok(())
+    }
+
     fn write_store(&self, out: &mut String) -> std::fmt::Result {
         let Some((status, waiting)) = &self.store else { return Ok(()) };
         let up = u8::from(status.error.is_none());
@@ -249,11 +286,11 @@ impl<W> Scrape<'_, W> {
 }
 
 /// A label's value.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-fn family(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
+pub(super) fn family(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
     writeln!(out, "# HELP bearergate_{name} {help}\n# TYPE bearergate_{name} {kind}")
 }
 
@@ -280,7 +317,9 @@ mod tests {
             revocations: 4,
             store: Some((Status { error: None, failures: 5 }, 6)),
             ownerships: &Ownerships::default(),
+            rate_limits: &RateLimits::default(),
             upstreams: vec![&upstream],
+            tls: None,
             keys: Vec::new(),
             now: Timestamp::default(),
         }

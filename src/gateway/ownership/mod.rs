@@ -45,8 +45,8 @@ pub struct Ownerships {
     tallies: Vec<Arc<Tally>>,
     /// Where there is a table.
     ledger: Option<Arc<Ledger>>,
-    /// Dropped, it ends what is tried again.
-    _open: Option<watch::Sender<()>>,
+    /// Dropped by all that share the ledger, it ends what is tried again.
+    open: Option<Arc<watch::Sender<()>>>,
 }
 
 /// Who answers the questions of one ownership.
@@ -69,7 +69,7 @@ enum NoAnswer {
 
 impl Ownerships {
     /// Begins to answer. `lookups` are the questions of each ownership that has some, in the order of `settings`; the
-    /// `store` is there if one of them is a table.
+    /// `store` is there if one of them is a table. What waits for it, and what is counted, goes on from `before`.
     ///
     /// # Errors
     /// The system gives no thread or no TLS, or a database can never be asked.
@@ -77,10 +77,19 @@ impl Ownerships {
         settings: &[OwnershipSettings],
         lookups: Vec<Option<Lookups>>,
         store: Option<Arc<dyn OwnershipStore>>,
+        before: Option<&Self>,
     ) -> Result<Self, StoreError> {
-        let tallies: Vec<_> = settings.iter().map(|one| Arc::new(Tally::new(&one.name))).collect();
-        let ledger = store.map(Ledger::new);
+        let known = |name: &str| before?.tallies.iter().find(|tally| tally.name() == name).cloned();
+        let tally = |one: &OwnershipSettings| known(&one.name).unwrap_or_else(|| Arc::new(Tally::new(&one.name)));
+        let tallies: Vec<_> = settings.iter().map(tally).collect();
         let (open, seen) = watch::channel(());
+        // Whoever has begun to try again goes on with it: two would try, and forget, the same change.
+        let shared = before.and_then(|before| before.ledger.clone().zip(before.open.clone()));
+        let is_new = shared.is_none();
+        let (ledger, open) = match shared {
+            Some((ledger, open)) => (Some(ledger), open),
+            None => (store.map(Ledger::new), Arc::new(open)),
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StoreError::new)?;
         let guard = runtime.enter();
         let mut work = JoinSet::new();
@@ -89,7 +98,7 @@ impl Ownerships {
             let Some((answerer, limit)) = answerer(&settings.source, ledger.as_ref())? else { continue };
             work.spawn_on(answer_all(lookups, answerer, limit, Arc::clone(tally)), runtime.handle());
         }
-        if let Some(ledger) = &ledger {
+        if let Some(ledger) = ledger.as_ref().filter(|_| is_new) {
             work.spawn_on(Arc::clone(ledger).retry(seen), runtime.handle());
         }
         drop(guard);
@@ -97,7 +106,7 @@ impl Ownerships {
             let serve = move || runtime.block_on(async { while work.join_next().await.is_some() {} });
             thread::Builder::new().name("ownership".to_owned()).spawn(serve).map_err(StoreError::new)?;
         }
-        Ok(Self { tallies, ledger, _open: Some(open) })
+        Ok(Self { tallies, ledger, open: Some(open) })
     }
 
     /// What is counted of each.

@@ -3,7 +3,6 @@
 use std::{
     io,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -12,11 +11,7 @@ use h2::{RecvStream, SendStream};
 use http_body::{Body, Frame, SizeHint};
 
 use super::{Place, Stopped, hop_by_hop, poll_send};
-use crate::proxy::{
-    BodyError,
-    upload::Upload,
-    upstream::{Counter, Upstream},
-};
+use crate::proxy::{BodyError, upload::Upload, upstream::Counter};
 
 /// A body that comes on a stream of an upstream's connection.
 #[derive(Debug)]
@@ -25,7 +20,6 @@ pub struct StreamBody {
     open: Option<Open>,
     /// How many bytes are still to come, if that is known.
     remaining: Option<u64>,
-    upstream: Rc<Upstream>,
 }
 
 #[derive(Debug)]
@@ -48,9 +42,8 @@ impl StreamBody {
         rest: Option<Box<Rest>>,
         place: Place,
         remaining: Option<u64>,
-        upstream: Rc<Upstream>,
     ) -> Self {
-        Self { open: Some(Open { receiving, rest, place }), remaining, upstream }
+        Self { open: Some(Open { receiving, rest, place }), remaining }
     }
 
     /// The server that sends it, while it does.
@@ -104,8 +97,9 @@ impl Body for StreamBody {
         match &polled {
             None => self.open = None,
             Some(Err(_)) => {
-                self.open = None;
-                self.upstream.count(Counter::Truncated);
+                if let Some(open) = self.open.take() {
+                    open.place.count(Counter::Truncated);
+                }
             }
             Some(Ok(frame)) => match frame.data_ref() {
                 Some(piece) => {

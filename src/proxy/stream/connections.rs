@@ -28,20 +28,19 @@ use h2::{
     SendStream,
     client::{self, ResponseFuture, SendRequest},
 };
-use http::{Request, uri::Authority};
+use http::{Request, StatusCode};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    net::TcpStream,
     sync::Notify,
     task::{spawn_local, yield_now},
     time::{Instant, timeout},
 };
 
 use crate::{
-    http1::Deadline,
+    http1::{Deadline, Socket},
     proxy::{
-        pool::dial,
-        upstream::{Counter, UpstreamSettings},
+        dial::dial,
+        upstream::{Busy, Counter, Endpoint, UpstreamSettings},
     },
 };
 
@@ -61,12 +60,12 @@ const SURELY_FRESH: Duration = Duration::from_millis(200);
 const TCP_KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(20)).with_interval(Duration::from_secs(5)).with_retries(4);
 
-type Handshaken = (SendRequest<Bytes>, client::Connection<TcpStream, Bytes>);
+type Handshaken = (SendRequest<Bytes>, client::Connection<Socket, Bytes>);
 
 /// The connections of one worker to one server.
 #[derive(Debug)]
 pub(in crate::proxy) struct Connections {
-    server: Authority,
+    endpoint: Arc<Endpoint>,
     settings: Arc<UpstreamSettings>,
     /// Those that take requests, the oldest first.
     open: RefCell<Vec<Rc<Connection>>>,
@@ -99,12 +98,14 @@ pub(in crate::proxy) struct Place {
     connection: Rc<Connection>,
     connections: Rc<Connections>,
     timer: Deadline,
+    /// The request's place among those that the server has to do with: taken with the place, and kept as long.
+    busy: Option<Busy>,
 }
 
 impl Connections {
-    pub(in crate::proxy) fn new(server: Authority, settings: Arc<UpstreamSettings>) -> Rc<Self> {
+    pub(in crate::proxy) fn new(endpoint: Arc<Endpoint>, settings: Arc<UpstreamSettings>) -> Rc<Self> {
         Rc::new(Self {
-            server,
+            endpoint,
             settings,
             open: RefCell::default(),
             connecting: Cell::new(0),
@@ -117,11 +118,6 @@ impl Connections {
     }
 
     #[cfg(test)]
-    pub(in crate::proxy) const fn server(&self) -> &Authority {
-        &self.server
-    }
-
-    #[cfg(test)]
     fn has_open(&self) -> bool {
         !self.open.borrow().is_empty()
     }
@@ -130,7 +126,13 @@ impl Connections {
     ///
     /// # Errors
     /// Why no connection could be made.
-    pub(in crate::proxy) async fn take(self: &Rc<Self>) -> Result<Place, String> {
+    pub(in crate::proxy) async fn take(self: &Rc<Self>, busy: Busy) -> Result<Place, String> {
+        let mut place = self.any_place().await?;
+        place.busy = Some(busy);
+        Ok(place)
+    }
+
+    async fn any_place(self: &Rc<Self>) -> Result<Place, String> {
         if let Some(place) = self.place() {
             if place.connection.requests.get() > 1 || place.connection.idle_since.get().elapsed() < SURELY_FRESH {
                 return Ok(place);
@@ -148,7 +150,7 @@ impl Connections {
         let connection = self.open.borrow().iter().find(|connection| connection.has_room()).map(Rc::clone)?;
         connection.requests.set(connection.requests.get() + 1);
         let timer = connection.timers.borrow_mut().pop().unwrap_or_default();
-        Some(Place { connection, connections: Rc::clone(self), timer })
+        Some(Place { connection, connections: Rc::clone(self), timer, busy: None })
     }
 
     async fn wait(self: &Rc<Self>) -> Result<Place, String> {
@@ -179,7 +181,8 @@ impl Connections {
         spawn_local(async move {
             let limit = connections.settings.connect_timeout;
             let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {limit:?}"));
-            let made = timeout(limit, establish(&connections.server)).await.map_err(late).flatten();
+            let made =
+                timeout(limit, establish(&connections.endpoint, &connections.settings)).await.map_err(late).flatten();
             connections.connecting.set(connections.connecting.get().saturating_sub(1));
             match made {
                 Ok((sender, driven)) => {
@@ -188,8 +191,9 @@ impl Connections {
                     drive::drive(driven, connection, connections, drive::Times::USUAL).await;
                 }
                 Err(error) => {
-                    connections.settings.count(Counter::Connect);
-                    *connections.last_failure.borrow_mut() = format!("{}: {error}", connections.server);
+                    connections.settings.failed(&connections.endpoint, Counter::Connect);
+                    let place = connections.endpoint.place();
+                    *connections.last_failure.borrow_mut() = format!("{place}: {error}");
                     connections.failures.set(connections.failures.get().wrapping_add(1));
                     connections.changed.notify_waiters();
                 }
@@ -243,16 +247,33 @@ impl Place {
 
     /// Where it leads.
     pub(super) fn server(&self) -> &str {
-        self.connections.server.as_str()
+        self.connections.endpoint.place()
     }
 
     pub(super) const fn timer(&mut self) -> &mut Deadline {
         &mut self.timer
     }
 
-    /// The connection has brought an answer.
-    pub(super) fn has_served(&mut self) {
+    /// The connection has brought an answer with this status; `measured` is when the request began, if it was sent at once.
+    pub(super) fn has_served(&mut self, status: StatusCode, measured: Option<Instant>) {
         self.connection.has_served.set(true);
+        if let Some(busy) = &self.busy {
+            busy.answered(status, measured);
+        }
+    }
+
+    /// The request went wrong, and that is the server's fault.
+    pub(super) fn failed(&self, counter: Counter) {
+        if let Some(busy) = &self.busy {
+            busy.failed(counter);
+        }
+    }
+
+    /// The answer went wrong after its beginning.
+    pub(super) fn count(&self, counter: Counter) {
+        if let Some(busy) = &self.busy {
+            busy.count(counter);
+        }
     }
 
     /// The connection takes no more requests. Whether it has served any.
@@ -293,10 +314,11 @@ impl Drop for Counted<'_> {
 }
 
 /// A connection whose server has said what it allows.
-async fn establish(server: &Authority) -> io::Result<Handshaken> {
-    let socket = dial(server).await?;
-    socket.set_nodelay(true)?;
-    SockRef::from(&socket).set_tcp_keepalive(&TCP_KEEPALIVE)?;
+async fn establish(endpoint: &Endpoint, settings: &UpstreamSettings) -> io::Result<Handshaken> {
+    let socket = dial(endpoint, settings).await?;
+    if !matches!(socket, Socket::Unix(_)) {
+        SockRef::from(&socket).set_tcp_keepalive(&TCP_KEEPALIVE)?;
+    }
     let (sender, mut connection) = client::Builder::new()
         .enable_push(false)
         // Until the server has said how many it takes.

@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version,
-    header::{CONTENT_LENGTH, HOST, TE},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TE},
     request,
     response::Parts,
     uri::{Authority, Scheme},
@@ -20,11 +20,15 @@ pub(in crate::proxy) fn wants_trailers(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// `BadRequest`, if its `Host` can't be an authority.
-pub(in crate::proxy) fn request(head: &request::Parts, wants_trailers: bool) -> Result<Request<()>, Rejection> {
+pub(in crate::proxy) fn request(
+    head: &request::Parts,
+    scheme: Scheme,
+    wants_trailers: bool,
+) -> Result<Request<()>, Rejection> {
     let refused = || Rejection::BadRequest(BadRequest::Host("it is not a host"));
     let host = head.headers.get(HOST).ok_or_else(refused)?;
     let mut target = head.uri.clone().into_parts();
-    target.scheme = Some(Scheme::HTTP);
+    target.scheme = Some(scheme);
     target.authority = Some(Authority::try_from(host.as_bytes()).map_err(|_| refused())?);
     let mut headers = head.headers.clone();
     headers.remove(HOST);
@@ -59,6 +63,13 @@ fn make_length_single(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether a message with these fields is one of gRPC, whatever encodes what it says. Not of gRPC-Web, which cannot stream.
+#[must_use]
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    let subtype = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
+    subtype.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +85,8 @@ mod tests {
     #[test]
     fn the_target_goes_byte_for_byte_and_the_host_is_the_authority() {
         let made =
-            request(&head("/%7Ea/b;c=1?x=%20&&y", &[("host", "Api.Example.com:81"), ("x", "1")]), false).unwrap();
+            request(&head("/%7Ea/b;c=1?x=%20&&y", &[("host", "Api.Example.com:81"), ("x", "1")]), Scheme::HTTP, false)
+                .unwrap();
         assert_eq!(made.uri().path_and_query().unwrap(), "/%7Ea/b;c=1?x=%20&&y");
         assert_eq!(
             (made.uri().authority().unwrap().as_str(), made.uri().scheme_str()),
@@ -86,16 +98,16 @@ mod tests {
 
     #[test]
     fn the_star_of_options_stays_one() {
-        let made = request(&head("*", &[("host", "a")]), false).unwrap();
+        let made = request(&head("*", &[("host", "a")]), Scheme::HTTP, false).unwrap();
         assert_eq!(made.uri().path(), "*");
     }
 
     #[test]
     fn what_is_no_authority_is_refused() {
         for host in ["", "a b", "a/b"] {
-            assert!(request(&head("/", &[("host", host)]), false).is_err(), "{host}");
+            assert!(request(&head("/", &[("host", host)]), Scheme::HTTP, false).is_err(), "{host}");
         }
-        assert!(request(&head("/", &[]), false).is_err());
+        assert!(request(&head("/", &[]), Scheme::HTTP, false).is_err());
     }
 
     #[test]
@@ -106,14 +118,18 @@ mod tests {
             let head = head("/", &[("host", "a"), ("te", te)]);
             assert_eq!(wants_trailers(&head.headers), wanted, "{te}");
         }
-        let made = request(&head("/", &[("host", "a")]), true).unwrap();
+        let made = request(&head("/", &[("host", "a")]), Scheme::HTTP, true).unwrap();
         assert_eq!(made.headers()["te"], "trailers");
     }
 
     #[test]
     fn equal_lengths_become_one() {
-        let made =
-            request(&head("/", &[("host", "a"), ("content-length", "5"), ("content-length", "5")]), false).unwrap();
+        let made = request(
+            &head("/", &[("host", "a"), ("content-length", "5"), ("content-length", "5")]),
+            Scheme::HTTP,
+            false,
+        )
+        .unwrap();
         assert_eq!(made.headers().get_all("content-length").iter().count(), 1);
     }
 }

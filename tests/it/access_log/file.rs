@@ -122,6 +122,7 @@ fn an_access_log_that_cannot_be_opened_is_an_error_of_the_start() {
         address: "127.0.0.1:0".parse().unwrap(),
         workers: 1,
         admin: None,
+        drain_delay: Duration::ZERO,
         drain_deadline: Duration::ZERO,
         access_log: Some(log_to("/nowhere/access.log", 1)),
     };

@@ -260,18 +260,6 @@ fn an_unknown_key_is_refused_at_every_level() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_by_name() {
-    for (table, line) in
-        [("[listen]", "tls = { cert = \"a\", key = \"b\" }"), ("[upstream.default]", "health_check = { path = \"/\" }")]
-    {
-        let text = SOUND.replacen(table, &format!("{table}\n{line}"), 1);
-        let ended = check(text.as_bytes());
-        assert_eq!(ended.code, 78, "{line}");
-        assert!(ended.stderr.contains("is not yet supported"), "{line}: {}", ended.stderr);
-    }
-}
-
-#[test]
 fn a_variable_is_a_value_and_never_more() {
     let folder = Folder::with(&format!("preset = \"${{PRESET}}\"{LISTEN}"));
     let run = |value: &std::ffi::OsStr| {

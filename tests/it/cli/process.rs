@@ -130,7 +130,7 @@ fn a_crowd_that_could_hold_every_file_descriptor_leaves_some_for_the_upstream() 
     }
     let mut admin = Client::connect(gateway.admin_address());
     assert_eq!(admin.get("/livez").status, 200);
-    assert!(!admin.get("/metrics").text().contains("bearergate_connections_refused_total 0\n"));
+    assert!(!admin.get("/metrics").text().contains("bearergate_connections_refused_total{reason=\"ceiling\"} 0\n"));
     drop(crowd);
     let ended = gateway.terminate();
     assert!(ended.stderr.contains("the limit of file descriptors lowers that of connections"), "{}", ended.stderr);

@@ -167,7 +167,7 @@ impl Gateway {
         self.wait()
     }
 
-    pub(super) fn wait(mut self) -> Ended {
+    pub(crate) fn wait(mut self) -> Ended {
         let child = self.child.take().unwrap();
         let mut ended = Ended::from(child.wait_with_output().unwrap());
         ended.stdout = std::mem::take(&mut self.banner);
@@ -187,7 +187,7 @@ impl Drop for Gateway {
 }
 
 /// What a POSIX shell makes of a line.
-pub(super) fn shell(line: &str) -> String {
+pub(crate) fn shell(line: &str) -> String {
     let output = Command::new("sh").args(["-c", line]).output().unwrap();
     assert!(output.status.success(), "{line}: {output:?}");
     String::from_utf8(output.stdout).unwrap()

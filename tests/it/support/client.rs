@@ -10,9 +10,16 @@ use std::{
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     unread: Vec<u8>,
+    /// Whether the connection ended without saying so.
+    broken: bool,
 }
+
+/// What a client speaks over.
+trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
 
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -47,7 +54,6 @@ impl Client {
     }
 
     /// From another address of this machine's own.
-    #[cfg(all(feature = "accounts", feature = "sqlite", feature = "postgres"))]
     pub(crate) fn connect_from(source: std::net::IpAddr, address: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let stream = runtime.block_on(async {
@@ -62,7 +68,18 @@ impl Client {
     fn on(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, unread: Vec::new() }
+        Self::over(stream)
+    }
+
+    /// Over a stream that is ready.
+    pub(crate) fn over(stream: impl Read + Write + Send + 'static) -> Self {
+        Self { stream: Box::new(stream), unread: Vec::new(), broken: false }
+    }
+
+    /// Whether the connection ended without saying so: by TLS, or with a reset.
+    pub(crate) fn is_broken(&mut self) -> bool {
+        assert!(!self.fill(), "there is more to read");
+        self.broken
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
@@ -165,7 +182,15 @@ impl Client {
                 self.unread.extend_from_slice(&buffer[..count]);
                 true
             }
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => false,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
+                ) =>
+            {
+                self.broken = true;
+                false
+            }
             Err(error) => panic!("nothing was read: {error}"),
         }
     }

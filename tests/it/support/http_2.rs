@@ -11,6 +11,7 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
@@ -78,7 +79,7 @@ impl RawHttp2 {
                 GOAWAY => return Answer::Reset,
                 RST_STREAM if stream + 2 == self.next => return Answer::Reset,
                 HEADERS if stream + 2 == self.next => return status(&payload),
-                SETTINGS | WINDOW_UPDATE | DATA | HEADERS | RST_STREAM => {}
+                SETTINGS | PING | WINDOW_UPDATE | DATA | HEADERS | RST_STREAM => {}
                 other => panic!("a frame of kind {other}"),
             }
         }
@@ -97,11 +98,35 @@ impl RawHttp2 {
         resets
     }
 
-    fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    pub(crate) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let frame = [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat();
         // A server that has hung up is found out when its answer is read.
         let _ = self.stream.write_all(&frame);
+    }
+
+    /// Sends frames as they are, as far as they are taken.
+    pub(crate) fn write(&mut self, frames: &[u8]) {
+        let _ = self.stream.write_all(frames);
+    }
+
+    /// Sends a block of header fields on a new stream, whose number is returned; `flags` may lack END_HEADERS.
+    pub(crate) fn block(&mut self, flags: u8, block: &[u8]) -> u32 {
+        let stream = self.next;
+        self.next += 2;
+        self.frame(HEADERS, flags, stream, block);
+        stream
+    }
+
+    /// Reads until the connection ends: the code that the server gave for it, if it gave one.
+    pub(crate) fn end(&mut self) -> Option<u32> {
+        let mut code = None;
+        while let Some((kind, _, payload)) = self.read() {
+            if let (GOAWAY, [_, _, _, _, a, b, c, d, ..]) = (kind, payload.as_slice()) {
+                code = Some(u32::from_be_bytes([*a, *b, *c, *d]));
+            }
+        }
+        code
     }
 
     fn read(&mut self) -> Option<(u8, u32, Vec<u8>)> {
@@ -119,7 +144,7 @@ impl RawHttp2 {
 }
 
 /// A field that is neither indexed nor Huffman-coded (RFC 7541 §6.2.2).
-fn literal(block: &mut Vec<u8>, name: &str, value: &[u8]) {
+pub(crate) fn literal(block: &mut Vec<u8>, name: &str, value: &[u8]) {
     block.push(0);
     for text in [name.as_bytes(), value] {
         match u8::try_from(text.len()) {

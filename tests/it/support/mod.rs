@@ -18,13 +18,13 @@ use bearergate::{
     authn::{Authenticator, HeaderFormat, IdentityHeader, IssuerSettings, KeySource, Vocabulary},
     authz::{Access, Policy, RouteSpec, Routes, ownership::Changes},
     clock::{Clock, Timestamp},
-    config::{AccessLog, Limits},
+    config::{self, AccessLog, Limits, RateLimit},
     contract::{Contract, Dialect},
-    gateway::{Revoker, Running, Settings, Snapshot, start},
+    gateway::{RateLimits, Revoker, Running, Settings, Snapshot, Tls, start},
     jwt::{Algorithm, ClaimPath, Expectations, KeySet, SigningKey, sign},
     proxy::{
         AuthorizationHeader, ManagedHeaders,
-        upstream::{Server, UpstreamSettings},
+        upstream::{Resolver, Server, UpstreamSettings, watch, watch_with},
     },
 };
 use http::HeaderName;
@@ -65,15 +65,30 @@ pub(crate) fn routes(routes: &[(&str, Access)]) -> Vec<RouteSpec> {
     routes.iter().map(spec).collect()
 }
 
+fn watched(upstream: UpstreamSettings, resolver: Option<&Resolver>) -> Arc<UpstreamSettings> {
+    let upstreams = [Arc::new(upstream)];
+    match resolver {
+        Some(resolver) => watch_with(&upstreams, resolver).unwrap(),
+        None => watch(&upstreams).unwrap(),
+    }
+    let [upstream] = upstreams;
+    upstream
+}
+
 /// What a test's gateway is made of.
 pub(crate) struct Setup {
     pub(crate) upstream: UpstreamSettings,
     pub(crate) routes: Vec<RouteSpec>,
     pub(crate) limits: Limits,
+    pub(crate) rate_limits: Vec<RateLimit>,
     pub(crate) drain_deadline: Duration,
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
+    pub(crate) proxy_protocol: Vec<ipnet::IpNet>,
+    pub(crate) tls: Option<config::Tls>,
     pub(crate) workers: usize,
     pub(crate) access_log: Option<AccessLog>,
+    /// Who tells what names mean, if not the system.
+    pub(crate) resolver: Option<Resolver>,
 }
 
 impl Setup {
@@ -87,10 +102,14 @@ impl Setup {
                 ("* /maybe", Access::Optional),
             ]),
             limits: Limits::default(),
+            rate_limits: Vec::new(),
             drain_deadline: Duration::from_secs(20),
             trusted_proxies: Vec::new(),
+            proxy_protocol: Vec::new(),
+            tls: None,
             workers: 1,
             access_log: None,
+            resolver: None,
         }
     }
 
@@ -98,6 +117,11 @@ impl Setup {
     pub(crate) fn http_2(servers: &[SocketAddr]) -> Self {
         let servers = servers.iter().map(|address| Server::http2(address.to_string().parse().unwrap())).collect();
         Self { upstream: UpstreamSettings::new("default", servers), ..Self::new(&[]) }
+    }
+
+    pub(crate) fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = Some(resolver);
+        self
     }
 
     pub(crate) fn limits(mut self, limits: Limits) -> Self {
@@ -138,9 +162,12 @@ impl Setup {
                 IDENTITY.map(|(name, _)| HeaderName::from_static(name)).to_vec(),
                 AuthorizationHeader::Keep,
             ),
-            upstreams: vec![Arc::new(self.upstream)],
+            upstreams: vec![watched(self.upstream, self.resolver.as_ref())],
             limits: self.limits,
+            rate_limits: Arc::new(RateLimits::new(&self.rate_limits, None)),
             trusted_proxies: self.trusted_proxies,
+            proxy_protocol: self.proxy_protocol,
+            tls: self.tls.map(|tls| Arc::new(Tls::start(&tls, &clock).unwrap())),
             required_keys: Vec::new(),
             clock,
         }
@@ -151,6 +178,7 @@ impl Setup {
             address: "127.0.0.1:0".parse().unwrap(),
             workers: self.workers,
             admin: Some("127.0.0.1:0".parse().unwrap()),
+            drain_delay: Duration::ZERO,
             drain_deadline: self.drain_deadline,
             access_log: self.access_log.take(),
         };

@@ -101,7 +101,7 @@ mod tests {
     use tokio::{io::duplex, task::LocalSet, time::sleep};
 
     use super::*;
-    use crate::proxy::upstream::UpstreamSettings;
+    use crate::proxy::upstream::{Endpoint, Server, UpstreamSettings};
 
     const TIMES: Times = Times {
         tick: Duration::from_millis(10),
@@ -130,8 +130,9 @@ mod tests {
             }
         });
         let (sender, driven) = client::Builder::new().handshake::<_, Bytes>(client).await.unwrap();
-        let settings = Arc::new(UpstreamSettings::new("default", Vec::new()));
-        let connections = Connections::new(http::uri::Authority::from_static("a:1"), settings);
+        let server = Server::http2(http::uri::Authority::from_static("a:1"));
+        let endpoint = Endpoint::new(&server, None);
+        let connections = Connections::new(endpoint, Arc::new(UpstreamSettings::new("default", vec![server])));
         let connection = connections.add(sender, 100);
         connection.requests.set(requests);
         let (weak, owner) = (Rc::downgrade(&connection), Rc::downgrade(&connections));

@@ -1,9 +1,15 @@
 //! Upstreams that fail, and the connections to those that don't.
 
+mod places;
+mod servers;
+mod tls;
+
 use std::{
     net::{SocketAddr, TcpListener},
     time::Duration,
 };
+
+use bearergate::proxy::upstream::Balance;
 
 use crate::support::{Gateway, Setup, Upstream};
 
@@ -95,12 +101,15 @@ fn a_connection_whose_answer_was_not_read_to_its_end_is_not_used_again() {
 #[test]
 fn the_next_server_is_tried_when_one_cannot_be_reached() {
     let upstream = Upstream::ok();
-    let gateway = Setup::new(&[nobody(), upstream.address]).start();
+    let mut setup = Setup::new(&[nobody(), upstream.address]);
+    setup.upstream.balance = Balance::RoundRobin;
+    let gateway = setup.start();
     for _ in 0..4 {
         assert_eq!(gateway.get("/").status, 200);
     }
     let mut without_retries = Setup::new(&[nobody(), upstream.address]);
     without_retries.upstream.retries = 0;
+    without_retries.upstream.balance = Balance::RoundRobin;
     let gateway = without_retries.start();
     let statuses: Vec<_> = (0..4).map(|_| gateway.get("/").status).collect();
     assert_eq!(statuses, [502, 200, 502, 200]);
@@ -110,7 +119,9 @@ fn the_next_server_is_tried_when_one_cannot_be_reached() {
 fn servers_take_turns() {
     let one = Upstream::answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
     let two = Upstream::answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2");
-    let gateway = Setup::new(&[one.address, two.address]).start();
+    let mut setup = Setup::new(&[one.address, two.address]);
+    setup.upstream.balance = Balance::RoundRobin;
+    let gateway = setup.start();
     let answers: String = (0..4).map(|_| gateway.get("/").text()).collect();
     assert_eq!(answers, "1212");
 }
