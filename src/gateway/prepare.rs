@@ -144,7 +144,7 @@ pub(super) fn prepare_after(
         rate_limits: Arc::new(RateLimits::new(&config.rate_limits, before.map(|before| &*before.snapshot.rate_limits))),
         trusted_proxies: config.listen.trusted_proxies.clone(),
         proxy_protocol: config.listen.proxy_protocol.clone(),
-        tls: config.listen.tls.as_ref().map(|tls| Tls::start(tls, clock)).transpose()?.map(Arc::new),
+        tls: config.listen.tls.as_ref().map(|tls| Tls::start(tls, clock)).transpose()?,
         required_keys: required_keys(config),
         clock: clock.clone(),
     };

@@ -12,7 +12,7 @@ use rustls_pki_types::{
     CertificateDer, PrivateKeyDer,
     pem::{self, PemObject},
 };
-use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer, time::ASN1Time};
 
 use super::{CertificateFiles, Tls};
 use crate::{
@@ -86,6 +86,8 @@ pub struct Certificate {
     /// The host names that it is for (`dNSName`, RFC 5280 §4.2.1.6), in lower case; `*.` at the start stands for one
     /// label (RFC 9525 §6.3).
     pub names: Vec<String>,
+    /// Its beginning (`notBefore`).
+    pub not_before: Timestamp,
     /// Its end (`notAfter`).
     pub not_after: Timestamp,
     /// Its file.
@@ -100,6 +102,18 @@ impl fmt::Debug for Certificate {
 }
 
 impl CertificateFiles {
+    /// A certificate and its key in one file.
+    #[must_use]
+    pub fn together(file: PathBuf) -> Self {
+        Self { cert: file.clone(), key: file }
+    }
+
+    /// A certificate and its key as `pem`, which are to stand in these files.
+    #[must_use]
+    pub fn with(&self, pem: &str) -> CertificateContents {
+        CertificateContents { files: self.clone(), cert: pem.into(), key: Secret::new(pem.into()) }
+    }
+
     /// Reads both files.
     ///
     /// # Errors
@@ -125,7 +139,8 @@ impl CertificateContents {
             };
             TlsError::new(key, problem)
         })?;
-        let (names, not_after) = chain.first().map_or_else(|| Ok(Default::default()), |first| facts(cert, first))?;
+        let facts = chain.first().map(|first| facts(cert, first)).transpose()?;
+        let Facts { names, not_before, not_after } = facts.unwrap_or_default();
         let certified = CertifiedKey::from_der(chain, private, &default_provider()).map_err(|error| match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 TlsError::new(key, Problem::OtherKey(shown(cert)))
@@ -133,7 +148,7 @@ impl CertificateContents {
             rustls::Error::InvalidCertificate(error) => TlsError::new(cert, Problem::BadCertificate(error.to_string())),
             error => TlsError::new(key, Problem::BadKey(error.to_string())),
         })?;
-        Ok(Certificate { certified: Arc::new(certified), names, not_after, file: cert.clone() })
+        Ok(Certificate { certified: Arc::new(certified), names, not_before, not_after, file: cert.clone() })
     }
 }
 
@@ -149,7 +164,10 @@ impl Tls {
     /// # Errors
     /// If one cannot be read.
     pub fn contents(&self) -> Result<Contents, TlsError> {
-        let certificates = self.certificates.iter().map(CertificateFiles::read).collect::<Result<_, _>>()?;
+        let mut certificates = self.certificates.iter().map(CertificateFiles::read).collect::<Result<Vec<_>, _>>()?;
+        // One that can't be used is as good as none: another one is on its way.
+        let obtained = self.acme.as_ref().and_then(|acme| CertificateFiles::together(acme.certificate()).read().ok());
+        certificates.extend(obtained.filter(|obtained| obtained.parse().is_ok()));
         let client_ca = match &self.client_auth {
             Some(auth) => Some((auth.ca.clone(), read(&auth.ca)?)),
             None => None,
@@ -209,7 +227,14 @@ fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>
 }
 
 /// The host names and the end of a certificate.
-fn facts(path: &Path, der: &[u8]) -> Result<(Vec<String>, Timestamp), TlsError> {
+#[derive(Default)]
+struct Facts {
+    names: Vec<String>,
+    not_before: Timestamp,
+    not_after: Timestamp,
+}
+
+fn facts(path: &Path, der: &[u8]) -> Result<Facts, TlsError> {
     let wrong = |error: &dyn fmt::Display| TlsError::new(path, Problem::BadCertificate(error.to_string()));
     let (_, certificate) = X509Certificate::from_der(der).map_err(|error| wrong(&error))?;
     let alternative = certificate.subject_alternative_name().map_err(|error| wrong(&error))?;
@@ -218,6 +243,7 @@ fn facts(path: &Path, der: &[u8]) -> Result<(Vec<String>, Timestamp), TlsError> 
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
         _ => None,
     });
-    let not_after = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or_default();
-    Ok((names.collect(), Timestamp::from_secs(not_after)))
+    let time = |time: ASN1Time| Timestamp::from_secs(u64::try_from(time.timestamp()).unwrap_or_default());
+    let validity = certificate.validity();
+    Ok(Facts { names: names.collect(), not_before: time(validity.not_before), not_after: time(validity.not_after) })
 }

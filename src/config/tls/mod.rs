@@ -5,14 +5,19 @@
 //!    the first of all.
 //! 2. `client_ca` names the certificates that clients' have to lead to; `client_auth = "optional"` lets clients in that
 //!    have none, which by default are not.
-//! 3. The files are read with the configuration, so that a mistake in one is found before anything starts, and again when
+//! 3. `acme` has a certificate obtained ([`acme`]).
+//! 4. The files are read with the configuration, so that a mistake in one is found before anything starts, and again when
 //!    they change ([`files`]).
 
+pub mod acme;
 pub mod files;
 
 use std::path::PathBuf;
 
-pub use self::files::{Certificate, Contents, TlsError};
+pub use self::{
+    acme::Acme,
+    files::{Certificate, Contents, TlsError},
+};
 use super::{
     diagnostics::{Diagnostic, Place},
     reader::Reader,
@@ -23,10 +28,12 @@ use super::{
 /// `[listen] tls`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// At least one; the first is shown to clients that ask for no host, or for one that none is for.
+    /// At least one unless there is `acme`; the first is shown to clients that ask for no host, or for one that none is for.
     pub certificates: Vec<CertificateFiles>,
     /// The client certificates that are asked for, if any are.
     pub client_auth: Option<ClientAuth>,
+    /// The certificate that an authority is asked for, if one is; it stands behind the others.
+    pub acme: Option<Acme>,
 }
 
 /// A certificate and its key, in PEM (RFC 7468).
@@ -50,6 +57,7 @@ pub struct ClientAuth {
 impl Tls {
     /// Reads `tls`, and the files that it names.
     pub(super) fn read(mut reader: Reader<'_>) -> Option<Self> {
+        let acme = reader.table("acme").map(Acme::read);
         let first = certificate(&mut reader);
         let several = reader.entry("certificates");
         let mut certificates = Vec::new();
@@ -76,11 +84,13 @@ impl Tls {
                     Mistake::new("cannot stand beside `cert` and `key`").help("put them into the list, first");
                 reader.report("certificates", entry.node.place, mistake);
             }
+            (None, None) if acme.is_some() => {}
             (None, None) => reader.missing("cert", "write `tls = { cert = \"tls.crt\", key = \"tls.key\" }`"),
         }
         let client_auth = client_auth(&mut reader);
         reader.finish();
-        (!certificates.is_empty()).then_some(Self { certificates, client_auth })
+        let acme = acme.flatten();
+        (!certificates.is_empty() || acme.is_some()).then_some(Self { certificates, client_auth, acme })
     }
 }
 

@@ -11,13 +11,14 @@ use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::{crypto::aws_lc_rs::sign, sign::CertifiedKey};
 use rustls_pki_types::PrivateKeyDer;
 
-use super::{AcmeError, AcmeSettings, Challenges, client::Calls, folder::Folder};
+use super::{AcmeError, client::Calls, folder::Folder};
+use crate::{config::tls::Acme, gateway::tls::Challenges};
 
 /// How long the authority is asked whether it has seen the proofs, and whether it has signed.
 const PATIENCE: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(90));
 
 /// The account at the authority: the one that is kept, or a new one.
-pub(super) async fn account(settings: &AcmeSettings, folder: &Folder) -> Result<Account, AcmeError> {
+pub(super) async fn account(settings: &Acme, folder: &Folder) -> Result<Account, AcmeError> {
     let builder =
         || Calls::new(settings.authorities.as_deref()).map(|calls| Account::builder_with_http(Box::new(calls)));
     if let Some(known) = folder.account()? {
@@ -32,11 +33,7 @@ pub(super) async fn account(settings: &AcmeSettings, folder: &Folder) -> Result<
 }
 
 /// A new certificate for all names: its private key and the chain, as PEM.
-pub(super) async fn order(
-    account: &Account,
-    settings: &AcmeSettings,
-    challenges: &Challenges,
-) -> Result<String, AcmeError> {
+pub(super) async fn order(account: &Account, settings: &Acme, challenges: &Challenges) -> Result<String, AcmeError> {
     let names: Vec<_> = settings.domains.iter().cloned().map(Identifier::Dns).collect();
     let mut order = account.new_order(&NewOrder::new(&names)).await.map_err(AcmeError::Authority)?;
     // Answered until the order is over, however it ends.

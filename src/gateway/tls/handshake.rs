@@ -9,7 +9,7 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerMisb
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
-use super::{H2, Tls};
+use super::{H2, Tls, challenges};
 use crate::authn::ClientCertificate;
 
 /// What came of a handshake, as the metrics name it.
@@ -33,6 +33,8 @@ pub(in crate::gateway) enum Outcome {
     UnknownIssuer,
     /// The client's certificate is not acceptable for another reason.
     BadCertificate,
+    /// It was an authority's, which has seen the proof that it asked for.
+    Challenge,
     /// The client does not accept the gateway's certificate.
     Refused,
     /// Anything else that breaks the protocol.
@@ -40,7 +42,7 @@ pub(in crate::gateway) enum Outcome {
 }
 
 impl Outcome {
-    pub(in crate::gateway) const ALL: [Self; 11] = [
+    pub(in crate::gateway) const ALL: [Self; 12] = [
         Self::Done,
         Self::Late,
         Self::Closed,
@@ -50,6 +52,7 @@ impl Outcome {
         Self::CertificateExpired,
         Self::UnknownIssuer,
         Self::BadCertificate,
+        Self::Challenge,
         Self::Refused,
         Self::Other,
     ];
@@ -65,6 +68,7 @@ impl Outcome {
             Self::CertificateExpired => "client_certificate_expired",
             Self::UnknownIssuer => "client_certificate_issuer",
             Self::BadCertificate => "client_certificate",
+            Self::Challenge => "challenge",
             Self::Refused => "refused_by_client",
             Self::Other => "other",
         }
@@ -129,6 +133,9 @@ pub(in crate::gateway) async fn shake(tls: &Tls, stream: TcpStream) -> Result<Se
     let session = stream.get_ref().1;
     let certificate = session.peer_certificates().and_then(<[_]>::first);
     let certificate = certificate.map(|certificate| ClientCertificate::of_der(certificate));
+    if session.alpn_protocol() == Some(challenges::ALPN) {
+        return Err((Outcome::Challenge, io::Error::other("an authority has looked at its proof")));
+    }
     let http_2 = session.alpn_protocol() == Some(H2);
     Ok(Secured { stream: stream.into(), certificate, http_2 })
 }

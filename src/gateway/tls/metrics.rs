@@ -27,6 +27,18 @@ pub(in crate::gateway) fn write(tls: Option<&Tls>, gauges: &Gauges, out: &mut St
     for (outcome, count) in ["replaced", "failed"].into_iter().zip(tls.reloads()) {
         writeln!(out, "bearergate_tls_reloads_total{{outcome=\"{outcome}\"}} {count}")?;
     }
+    #[cfg(feature = "acme")]
+    if let Some(orders) = tls.orders() {
+        family(
+            out,
+            "acme_orders_total",
+            "counter",
+            "Certificates that an authority was asked for, by what came of it.",
+        )?;
+        for (outcome, count) in ["obtained", "failed"].into_iter().zip(orders) {
+            writeln!(out, "bearergate_acme_orders_total{{outcome=\"{outcome}\"}} {count}")?;
+        }
+    }
     Ok(())
 }
 

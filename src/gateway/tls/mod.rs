@@ -10,6 +10,7 @@
 //! 4. What is shown and trusted is replaced whole ([`Tls::reload`]) when the files' contents change ([`watch`]); what
 //!    can't be used is not, and it is said why. Open connections keep what they began with.
 
+mod challenges;
 pub(super) mod handshake;
 pub(super) mod metrics;
 mod names;
@@ -24,6 +25,9 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "acme")]
+use std::sync::OnceLock;
+
 use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
@@ -33,7 +37,10 @@ use rustls::{
     time_provider::TimeProvider,
 };
 
+pub use self::challenges::Challenges;
 use self::names::Certificates;
+#[cfg(feature = "acme")]
+use super::acme::Keeper;
 use crate::{
     clock::{Clock, Timestamp},
     config::{
@@ -57,6 +64,9 @@ pub struct Tls {
     /// Of files that could not be used: they are complained about once.
     refused: Mutex<Option<[u8; 32]>>,
     reloads: [AtomicU64; 2],
+    challenges: Challenges,
+    #[cfg(feature = "acme")]
+    keeper: OnceLock<Keeper>,
 }
 
 struct Current {
@@ -76,6 +86,10 @@ pub enum TlsStartError {
     /// The library refuses.
     #[error("TLS cannot be set up: {0}")]
     Library(#[from] rustls::Error),
+    /// The authority's certificate cannot be kept.
+    #[cfg(feature = "acme")]
+    #[error("no certificate can be obtained: {0}")]
+    Acme(String),
     /// The client certificates' authorities are of no use.
     #[error("client certificates cannot be verified: {0}")]
     Clients(#[from] VerifierBuilderError),
@@ -86,11 +100,12 @@ impl Tls {
     ///
     /// # Errors
     /// See [`TlsStartError`].
-    pub fn start(settings: &config::Tls, clock: &Clock) -> Result<Self, TlsStartError> {
+    pub fn start(settings: &config::Tls, clock: &Clock) -> Result<Arc<Self>, TlsStartError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let tickets = aws_lc_rs::Ticketer::new()?;
-        let current = Current::new(settings, &settings.contents()?, clock, &provider, &tickets)?;
-        Ok(Self {
+        let challenges = Challenges::default();
+        let current = Current::new(settings, &settings.contents()?, clock, &provider, &tickets, &challenges)?;
+        let tls = Arc::new(Self {
             settings: settings.clone(),
             clock: clock.clone(),
             provider,
@@ -98,7 +113,13 @@ impl Tls {
             current: ArcSwap::from_pointee(current),
             refused: Mutex::default(),
             reloads: Default::default(),
-        })
+            challenges,
+            #[cfg(feature = "acme")]
+            keeper: OnceLock::new(),
+        });
+        #[cfg(feature = "acme")]
+        tls.keep()?;
+        Ok(tls)
     }
 
     /// Reads the files again and uses what is in them, if that is something else than before and can be used. Whether it
@@ -112,7 +133,8 @@ impl Tls {
         if digest == self.current.load().digest {
             return Ok(false);
         }
-        let made = Current::new(&self.settings, &contents, &self.clock, &self.provider, &self.tickets);
+        let made =
+            Current::new(&self.settings, &contents, &self.clock, &self.provider, &self.tickets, &self.challenges);
         let [replaced, failed] = &self.reloads;
         match made {
             Ok(current) => {
@@ -129,6 +151,27 @@ impl Tls {
                 Err(error)
             }
         }
+    }
+
+    /// Has the certificate of the authority looked after, as long as this lives.
+    #[cfg(feature = "acme")]
+    fn keep(self: &Arc<Self>) -> Result<(), TlsStartError> {
+        let Some(acme) = &self.settings.acme else { return Ok(()) };
+        let tls = Arc::downgrade(self);
+        let installed = move || {
+            if let Some(Err(error)) = tls.upgrade().map(|tls| tls.reload()) {
+                tracing::error!(%error, "the certificates stay as they were");
+            }
+        };
+        let keeper = Keeper::start(acme.clone(), self.challenges.clone(), self.clock.clone(), installed);
+        let _ = self.keeper.set(keeper.map_err(|error| TlsStartError::Acme(error.to_string()))?);
+        Ok(())
+    }
+
+    /// How many certificates an authority gave, and how many orders failed.
+    #[cfg(feature = "acme")]
+    pub(super) fn orders(&self) -> Option<[u64; 2]> {
+        self.keeper.get().map(|keeper| [keeper.figures().obtained(), keeper.figures().failed()])
     }
 
     /// What a connection that begins now begins with.
@@ -161,6 +204,7 @@ impl Current {
         clock: &Clock,
         provider: &Arc<CryptoProvider>,
         tickets: &Arc<dyn ProducesTickets>,
+        challenges: &Challenges,
     ) -> Result<Self, TlsStartError> {
         let certificates = contents.certificates()?;
         warn_of_ends(&certificates, clock.now());
@@ -177,8 +221,9 @@ impl Current {
             None => builder.with_no_client_auth(),
         };
         let ends = certificates.iter().map(|one| (name_of(one), one.not_after)).collect();
-        let mut server = builder.with_cert_resolver(Arc::new(Certificates::new(&certificates)));
-        server.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        let mut server = builder.with_cert_resolver(Arc::new(Certificates::new(&certificates, challenges.clone())));
+        let protocols = PROTOCOLS.into_iter().chain(settings.acme.iter().map(|_| challenges::ALPN));
+        server.alpn_protocols = protocols.map(<[u8]>::to_vec).collect();
         server.session_storage = Arc::new(NoServerSessionStorage {});
         if asks_clients {
             server.send_tls13_tickets = 0;

@@ -7,6 +7,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
+use super::challenges::{ALPN, Challenges};
 use crate::config::tls::Certificate;
 
 /// All certificates, by name.
@@ -15,11 +16,12 @@ pub(super) struct Certificates {
     exact: HashMap<String, Arc<CertifiedKey>>,
     /// By what stands behind `*.`.
     wildcards: HashMap<String, Arc<CertifiedKey>>,
+    challenges: Challenges,
 }
 
 impl Certificates {
     /// Where two are for the same name the first one is shown.
-    pub(super) fn new(certificates: &[Certificate]) -> Self {
+    pub(super) fn new(certificates: &[Certificate], challenges: Challenges) -> Self {
         let (mut exact, mut wildcards) = (HashMap::new(), HashMap::new());
         for certificate in certificates {
             for name in &certificate.names {
@@ -30,7 +32,7 @@ impl Certificates {
                 names.entry(name.to_owned()).or_insert_with(|| Arc::clone(&certificate.certified));
             }
         }
-        Self { first: certificates.first().map(|first| Arc::clone(&first.certified)), exact, wildcards }
+        Self { first: certificates.first().map(|first| Arc::clone(&first.certified)), exact, wildcards, challenges }
     }
 
     /// The one for `name`, in lower case: an exact one before a wildcard, which stands for exactly one label
@@ -47,6 +49,9 @@ impl Certificates {
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         // rustls gives names in lower case.
+        if hello.alpn().is_some_and(|protocols| protocols.eq([ALPN])) {
+            return self.challenges.get(hello.server_name()?);
+        }
         self.of(hello.server_name()).cloned()
     }
 }
@@ -82,7 +87,7 @@ mod tests {
             certificate(&["api.example.com", "example.com"]),
         ];
         assert_eq!(all[1].names, ["*.example.com", "example.com"]);
-        let resolver = Certificates::new(&all);
+        let resolver = Certificates::new(&all, Challenges::default());
         let at = |name: Option<&str>| {
             let found = resolver.of(name).unwrap();
             all.iter().position(|one| Arc::ptr_eq(&one.certified, found)).unwrap()
@@ -101,6 +106,6 @@ mod tests {
         ] {
             assert_eq!(at(name), expected, "{name:?}");
         }
-        assert!(Certificates::new(&[]).of(Some("a")).is_none());
+        assert!(Certificates::new(&[], Challenges::default()).of(Some("a")).is_none());
     }
 }

@@ -167,7 +167,7 @@ impl Setup {
             rate_limits: Arc::new(RateLimits::new(&self.rate_limits, None)),
             trusted_proxies: self.trusted_proxies,
             proxy_protocol: self.proxy_protocol,
-            tls: self.tls.map(|tls| Arc::new(Tls::start(&tls, &clock).unwrap())),
+            tls: self.tls.map(|tls| Tls::start(&tls, &clock).unwrap()),
             required_keys: Vec::new(),
             clock,
         }

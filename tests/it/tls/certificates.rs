@@ -24,7 +24,7 @@ fn a_client_is_shown_the_certificate_of_the_host_that_it_names() {
     let certificates = vec![one.store(folder.path(), "one"), two.store(folder.path(), "two")];
     let upstream = Upstream::ok();
     let mut setup = Setup::new(&[upstream.address]);
-    setup.tls = Some(config::Tls { certificates, client_auth: None });
+    setup.tls = Some(config::Tls { certificates, client_auth: None, acme: None });
     let gateway = setup.start();
     let shown = |name: &str| shown(gateway.running.address(), &authority, name);
     for (name, expected) in [

@@ -117,7 +117,7 @@ impl Secure {
         let ca = folder.path().join("ca.pem");
         fs::write(&ca, authority.0.pem()).unwrap();
         let client_auth = client_auth.map(|required| ClientAuth { ca, required });
-        setup.tls = Some(config::Tls { certificates, client_auth });
+        setup.tls = Some(config::Tls { certificates, client_auth, acme: None });
         Self { gateway: setup.start(), authority, folder }
     }
 
