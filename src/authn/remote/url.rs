@@ -67,7 +67,9 @@ impl KeyUrl {
         }
         let host = authority.host();
         let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-        if host.is_empty() || (*scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+        // Brackets hold an address, and nothing else (RFC 3986 §3.2.2).
+        let is_bracketed_text = host.contains(['[', ']']) && address.is_none();
+        if host.is_empty() || is_bracketed_text || (*scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
             return Err(KeyUrlError::NotAUrl);
         }
         if address.is_some_and(is_nobodys) {
@@ -132,6 +134,9 @@ mod tests {
             ("https://[fe80::1]/jwks", KeyUrlError::Address),
             ("https://[::ffff:169.254.169.254]/jwks", KeyUrlError::Address),
             ("https://0.0.0.0/jwks", KeyUrlError::Address),
+            ("https://[fe80::1%25eth0]/jwks", KeyUrlError::NotAUrl),
+            ("https://[],/", KeyUrlError::NotAUrl),
+            ("https://[]/", KeyUrlError::NotAUrl),
             ("file:///etc/passwd", KeyUrlError::NotAUrl),
             ("ftp://id.example.com/jwks", KeyUrlError::NotAUrl),
             ("/jwks", KeyUrlError::NotAUrl),
