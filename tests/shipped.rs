@@ -59,6 +59,9 @@ fn completed(block: &str) -> Option<String> {
     if !table.contains_key("upstream") {
         text.push_str("\n[upstream.default]\nservers = [\"builtin:echo\"]\n");
     }
+    if !["preset", "issuer"].iter().any(|key| table.contains_key(*key)) && table.contains_key("route") {
+        text.push_str("\n[issuer.main]\nsecret = { env = \"ISSUER_SECRET\" }\n");
+    }
     Some(text)
 }
 
