@@ -18,6 +18,8 @@ use super::{
 
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(600);
 const LONGEST_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// What pages may read of answers unless the configuration says otherwise: what the gateway itself says there.
+const EXPOSED: [&str; 4] = ["www-authenticate", "retry-after", "ratelimit", "ratelimit-policy"];
 
 /// `[cors]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +30,8 @@ pub struct Cors {
     pub methods: Vec<Method>,
     /// The header fields that they may send; `None`: any. Default: `authorization` and `content-type`.
     pub headers: Option<Vec<HeaderName>>,
-    /// The header fields of answers that they may read. Default: `www-authenticate` and `retry-after`.
+    /// The header fields of answers that they may read. Default: `www-authenticate`, `retry-after`,
+    /// `ratelimit` and `ratelimit-policy`: what the gateway itself says.
     pub expose: Vec<HeaderName>,
     /// Whether browsers may add cookies. A token in `Authorization` needs no such leave. Default false.
     pub credentials: bool,
@@ -144,7 +147,7 @@ impl Cors {
                 [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE].into()
             }),
             headers,
-            expose: expose.unwrap_or_else(|| [http::header::WWW_AUTHENTICATE, http::header::RETRY_AFTER].into()),
+            expose: expose.unwrap_or_else(|| EXPOSED.map(HeaderName::from_static).into()),
             credentials,
             max_age,
         })

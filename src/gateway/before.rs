@@ -75,6 +75,14 @@ impl<'a> Before<'a> {
         }
     }
 
+    /// From now on the upstreams of `after` count: those that it has not kept are looked after no more, although requests
+    /// may still be under way to them.
+    pub(super) fn hand_over_upstreams(&self, after: &Snapshot) {
+        let is_kept = |one: &&Arc<UpstreamSettings>| after.upstreams.iter().any(|other| Arc::ptr_eq(one, other));
+        self.snapshot.upstreams.iter().filter(|one| !is_kept(one)).for_each(|replaced| replaced.retire());
+        after.upstreams.iter().for_each(|upstream| upstream.begin());
+    }
+
     /// The issuers whose keys are known here and are not in `after`: their users would be refused.
     pub(super) fn keys_lost(&self, after: &Snapshot) -> Vec<String> {
         let now = after.clock.now();

@@ -32,7 +32,7 @@ use crate::{
     contract::Contract,
     proxy::{
         AuthorizationHeader, ManagedHeaders,
-        upstream::{self, UpstreamSettings},
+        upstream::{self, Shared, UpstreamSettings},
     },
     store::{Location, Store},
 };
@@ -354,6 +354,7 @@ fn upstreams(
             max_requests: upstream.max_requests,
             tls: upstream.tls.clone(),
             counters: previous.map(|previous| Arc::clone(&previous.counters)).unwrap_or_default(),
+            shared: previous.map(|previous| Shared::after(previous)).unwrap_or_default(),
             ..UpstreamSettings::new(upstream.name.clone(), servers)
         };
         previous.into_iter().for_each(|previous| settings.take_over(previous));

@@ -162,6 +162,7 @@ impl Reloader {
         }
         // Before the first request asks the new owners: from here on they hear of what is written by the old ones' requests.
         before.hand_over_owners((&config, &snapshot));
+        before.hand_over_upstreams(&snapshot);
         self.snapshot.store(Arc::new(snapshot));
         self.swapped.send_replace(());
         self.echo = echo.or(self.echo.take());

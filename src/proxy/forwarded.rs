@@ -65,8 +65,9 @@ impl Peer {
     /// Who sent the request as far as one hop can tell: what a trusted proxy has seen, or the peer itself.
     pub(super) fn last_address(&self, headers: &HeaderMap) -> IpAddr {
         let told = || {
-            let value = headers.get_all(FOR).iter().next_back()?.to_str().ok()?;
-            value.rsplit(',').next()?.trim().parse::<IpAddr>().ok()
+            let value = headers.get_all(FOR).iter().next_back()?.as_bytes();
+            let last = value.rsplit(|byte| *byte == b',').next()?;
+            std::str::from_utf8(last.trim_ascii()).ok()?.parse::<IpAddr>().ok()
         };
         if self.trusted { told().unwrap_or(self.address).to_canonical() } else { self.address }
     }

@@ -66,7 +66,7 @@ fn readable(origin: &str) -> Vec<(String, String)> {
     pairs(&[
         ("access-control-allow-credentials", "true"),
         ("access-control-allow-origin", origin),
-        ("access-control-expose-headers", "www-authenticate, retry-after"),
+        ("access-control-expose-headers", "www-authenticate, retry-after, ratelimit, ratelimit-policy"),
         ("vary", "Origin"),
     ])
 }

@@ -19,7 +19,10 @@ fn without_the_table_there_is_none_and_its_defaults_are_enough_for_a_bearer_toke
         cors.headers,
         Some(vec![HeaderName::from_static("authorization"), HeaderName::from_static("content-type")])
     );
-    assert_eq!(cors.expose, ["www-authenticate", "retry-after"].map(HeaderName::from_static));
+    assert_eq!(
+        cors.expose,
+        ["www-authenticate", "retry-after", "ratelimit", "ratelimit-policy"].map(HeaderName::from_static)
+    );
     assert_eq!(cors.max_age, Duration::from_secs(600));
 }
 

@@ -145,6 +145,11 @@ impl Health {
         self.flags.fetch_and(!DOWN, Ordering::AcqRel);
     }
 
+    /// Nobody ejects it any more.
+    pub(super) fn forget_ejection(&self) {
+        self.flags.fetch_and(!(EJECTED | PROBED), Ordering::AcqRel);
+    }
+
     pub(super) fn admission(&self, now: Duration, slow_start: Duration) -> Admission {
         let flags = self.flags.load(Ordering::Acquire);
         if flags & (DOWN | PROBED) != 0 {

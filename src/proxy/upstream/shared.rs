@@ -24,16 +24,22 @@ pub struct Shared {
     pub(super) generation: AtomicUsize,
     has_several: AtomicBool,
     /// Requests under way; only where there is a ceiling for them.
-    pub(super) in_flight: AtomicUsize,
+    pub(super) in_flight: Arc<AtomicUsize>,
     /// Requests that were above it.
     pub(super) refused: AtomicU64,
     /// Whether somebody watches.
     pub(super) is_watched: AtomicBool,
-    /// Whoever watches sees by it that there is nothing to be watched any more.
-    pub(super) alive: watch::Sender<()>,
+    /// Whether another configuration counts. Whoever watches sees by it that there is nothing to be watched any more.
+    pub(super) retired: watch::Sender<bool>,
 }
 
 impl Shared {
+    /// For settings that replace `previous`: what is under way by the old ones counts towards the ceiling of the new ones.
+    #[must_use]
+    pub fn after(previous: &UpstreamSettings) -> Self {
+        Self { in_flight: Arc::clone(&previous.shared.in_flight), ..Self::default() }
+    }
+
     pub(super) fn has_several(&self) -> bool {
         self.has_several.load(Ordering::Relaxed)
     }
@@ -75,14 +81,28 @@ impl UpstreamSettings {
         let theirs = previous.endpoints();
         for server in &self.servers {
             let known: Vec<_> = theirs.iter().filter(|endpoint| endpoint.server == *server).map(Arc::clone).collect();
-            if known.is_empty() {
-                continue;
+            if !known.is_empty() {
+                self.put(server, |_| known);
             }
-            if self.health_check.is_none() {
-                known.iter().for_each(|endpoint| endpoint.health.forget_checks());
-            }
-            self.put(server, |_| known);
         }
+    }
+
+    /// From now on these settings count. Servers are not held back by what is not looked at any more.
+    pub fn begin(&self) {
+        for endpoint in self.endpoints().iter() {
+            if self.health_check.is_none() {
+                endpoint.health.forget_checks();
+            }
+            if self.ejection.is_none() {
+                endpoint.health.forget_ejection();
+            }
+        }
+    }
+
+    /// Other settings count. Requests that have begun may go on with these for long, but nobody looks after the servers by
+    /// them: the new ones know better how that is done.
+    pub fn retire(&self) {
+        self.shared.retired.send_replace(true);
     }
 
     pub(super) fn endpoints_now(&self) -> (usize, Endpoints) {
@@ -138,15 +158,19 @@ impl UpstreamSettings {
     /// A request has failed, and that is the server's fault.
     pub(in crate::proxy) fn failed(&self, endpoint: &Endpoint, counter: Counter) {
         self.count(endpoint, counter);
-        let Some(ejection) = self.ejection.as_ref().filter(|ejection| endpoint.health.failed(ejection)) else { return };
+        let Some(ejection) = &self.ejection else { return endpoint.health.forget_ejection() };
+        if !endpoint.health.failed(ejection) {
+            return;
+        }
         let mut known = self.shared.lock();
         let endpoints = self.ensure(&mut known);
         let is_another = |other: &&Arc<Endpoint>| !std::ptr::eq(Arc::as_ptr(other), endpoint);
         let ejected = endpoints.iter().filter(is_another).filter(|other| other.is_ejected()).count();
-        if ejected >= ejection.allowed(endpoints.len()) {
+        let was_ejected = endpoint.is_ejected();
+        // One that is ejected and fails again stays so, even if fewer may be by now: it is not one more.
+        if !was_ejected && ejected >= ejection.allowed(endpoints.len()) {
             return;
         }
-        let was_ejected = endpoint.is_ejected();
         let seconds = endpoint.health.eject(endpoint.health.now(), ejection).as_secs_f64();
         drop(known);
         let (upstream, server, cause) = (&self.name, endpoint.shown(), counter.as_str());
@@ -167,6 +191,9 @@ impl UpstreamSettings {
 
     /// What came of a health check.
     pub(super) fn checked(&self, endpoint: &Endpoint, outcome: Result<(), String>, thresholds: (u32, u32)) {
+        if *self.shared.retired.borrow() {
+            return;
+        }
         if outcome.is_err() {
             self.count(endpoint, Counter::HealthCheck);
         }

@@ -1,5 +1,7 @@
 //! Servers that are chosen, ejected and found, without a connection.
 
+use std::net::SocketAddr;
+
 use super::*;
 
 /// An upstream with one server.
@@ -211,6 +213,69 @@ fn a_new_configuration_goes_on_with_what_was_known() {
     let requests: u64 = old.settings().endpoints().iter().map(|endpoint| endpoint.requests()).sum();
     drop((old, new));
     assert_eq!(requests, 1);
+}
+
+/// A request that is the one to tell whether the server is back, and fails.
+fn fail_a_probe(upstream: &Upstream, endpoint: &Endpoint) {
+    assert!(endpoint.health.probe(), "nobody else is on the way to {}", endpoint.place());
+    upstream.settings().failed(endpoint, Counter::Connect);
+}
+
+#[test]
+fn ejected_servers_that_are_more_than_may_be_by_now_are_probed_again_and_again() {
+    let name = || Server::http1("api.internal:1".parse().unwrap());
+    let upstream = upstream(&["api.internal:1"], |_| {});
+    let addresses: Vec<SocketAddr> = (1..=4).map(|last| format!("10.0.0.{last}:1").parse().unwrap()).collect();
+    upstream.settings().resolved(&name(), &addresses);
+    eject(&upstream, "10.0.0.1:1");
+    eject(&upstream, "10.0.0.2:1");
+    // The name loses an address: of three servers only one may be ejected anew.
+    upstream.settings().resolved(&name(), &addresses[..3]);
+    let endpoints = upstream.settings().endpoints();
+    for _ in 0..3 {
+        fail_a_probe(&upstream, &endpoints[0]);
+        fail_a_probe(&upstream, &endpoints[1]);
+    }
+    assert!(endpoints[0].is_ejected() && endpoints[1].is_ejected());
+    assert!(endpoints[1].health.probe());
+    upstream.settings().succeeded(&endpoints[1]);
+    assert!(endpoints[1].is_up());
+}
+
+#[test]
+fn nothing_is_held_against_a_server_that_nobody_looks_at_any_more() {
+    let check = HealthCheck::new("/".parse().unwrap());
+    let old = upstream(&THREE, |settings| settings.health_check = Some(check));
+    eject(&old, THREE[0]);
+    let endpoints = old.settings().endpoints();
+    old.settings().checked(&endpoints[1], Err("down".to_owned()), (1, 1));
+    let new = upstream(&THREE, |settings| settings.ejection = None);
+    new.settings().take_over(old.settings());
+    assert!(!endpoints[0].is_up() && !endpoints[1].is_up(), "the old settings still count");
+    old.settings().retire();
+    new.settings().begin();
+    assert!(endpoints.iter().all(|endpoint| endpoint.is_up()));
+    // Requests and checks that are under way by the old settings.
+    old.settings().checked(&endpoints[1], Err("down".to_owned()), (1, 1));
+    assert!(endpoints[1].is_up());
+    eject(&old, THREE[0]);
+    fail_a_probe(&new, &endpoints[0]);
+    assert!(endpoints[0].is_up());
+}
+
+#[test]
+fn a_ceiling_counts_what_is_under_way_by_the_settings_that_were_replaced() {
+    let old = upstream(&THREE, |settings| settings.max_requests = Some(2));
+    let held = [next(&old).begin().unwrap(), next(&old).begin().unwrap()];
+    let new = upstream(&THREE, |settings| {
+        settings.max_requests = Some(2);
+        settings.shared = Shared::after(old.settings());
+    });
+    assert!(matches!(next(&new).begin(), Err(Rejection::UpstreamOverloaded { .. })));
+    drop(held);
+    let held = [next(&new).begin().unwrap(), next(&new).begin().unwrap()];
+    assert!(next(&new).begin().is_err());
+    drop(held);
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //!    tried again sooner. Until the first answer a connection asks for itself.
 //! 2. Each server is checked, if that is configured; all of an upstream at once, the next time when all have answered.
 //! 3. Waiting times differ by a tenth, so that several gateways don't do all that in step.
-//! 4. What belongs to an upstream ends with its settings, and the thread with the last of them.
+//! 4. What belongs to an upstream ends when other settings count or nobody has these any more, and the thread with the last
+//!    of them.
 
 use std::{
     io,
@@ -57,10 +58,10 @@ pub fn watch_with(upstreams: &[Arc<UpstreamSettings>], resolver: &Resolver) -> i
             let mut all = JoinSet::new();
             for upstream in watched {
                 for server in upstream.named {
-                    let (settings, alive) = (Weak::clone(&upstream.settings), upstream.alive.clone());
-                    all.spawn_local(while_alive(alive, resolve(settings, server, Arc::clone(&resolver))));
+                    let (settings, retired) = (Weak::clone(&upstream.settings), upstream.retired.clone());
+                    all.spawn_local(until_retired(retired, resolve(settings, server, Arc::clone(&resolver))));
                 }
-                all.spawn_local(while_alive(upstream.alive, check(upstream.settings)));
+                all.spawn_local(until_retired(upstream.retired, check(upstream.settings)));
             }
             all.join_all().await;
         });
@@ -73,7 +74,7 @@ pub fn watch_with(upstreams: &[Arc<UpstreamSettings>], resolver: &Resolver) -> i
 struct Watched {
     settings: Weak<UpstreamSettings>,
     named: Vec<Server>,
-    alive: watch::Receiver<()>,
+    retired: watch::Receiver<bool>,
 }
 
 impl Watched {
@@ -81,14 +82,15 @@ impl Watched {
         Self {
             settings: Arc::downgrade(settings),
             named: settings.servers.iter().filter(|server| server.is_named()).cloned().collect(),
-            alive: settings.shared.alive.subscribe(),
+            retired: settings.shared.retired.subscribe(),
         }
     }
 }
 
-async fn while_alive(mut alive: watch::Receiver<()>, work: impl Future<Output = ()>) {
+/// The work, until other settings count, or these are gone.
+async fn until_retired(mut retired: watch::Receiver<bool>, work: impl Future<Output = ()>) {
     tokio::select! {
-        _ = alive.changed() => {}
+        _ = retired.changed() => {}
         () = work => {}
     }
 }

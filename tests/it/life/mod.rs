@@ -3,6 +3,7 @@
 mod handover;
 mod reload;
 mod supervisor;
+mod upstreams;
 
 use std::{fs, thread, time::Duration};
 
