@@ -220,7 +220,7 @@ fn a_websocket_does_not_go_to_servers_of_http_2() {
     let cause = |server: &str, name: &str| {
         format!("`route.upgrade` needs HTTP/1.1, which is not spoken with \"{server}\" of the upstream \"{name}\"")
     };
-    let (first, second) = (cause("h2c://a:80", "default"), cause("h2://b:443", "other"));
+    let (first, second) = (cause("h2c://a", "default"), cause("h2://b", "other"));
     assert_mistakes(
         &text("'h2c://a'", "['http://a', 'h2://b']"),
         &[(first.as_str(), "gateway.toml:6:11"), (second.as_str(), "gateway.toml:10:12")],

@@ -137,14 +137,14 @@ fn a_client_that_takes_little_of_a_websocket_goes_on() {
         let frame = [&[0x82, 126, 0x40, 0][..], &[0; 0x4000]].concat();
         while line.send(&frame) {}
     });
-    let limits = Limits { body_timeout: Duration::from_millis(500), ..Limits::default() };
+    let limits = Limits { body_timeout: Duration::from_millis(1500), ..Limits::default() };
     let secure = Secure::with(with_websockets(Setup::new(&[upstream.address]).limits(limits)), None);
     let mut client = secure.connect();
     client.send(handshake("")).head();
-    let until = Instant::now() + Duration::from_secs(3);
+    let until = Instant::now() + Duration::from_secs(4);
     while Instant::now() < until {
         assert!(client.some().is_some(), "it takes something all the time");
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
