@@ -174,10 +174,18 @@ fn asked(rule: &Value) -> String {
         ("owner", owner),
         ("issuers", names("issuers")),
         ("rate limit", names("rate_limits")),
+        ("upgrade", names("upgrade")),
+        (
+            "token as",
+            rule["websocket_token"].as_str().filter(|token| *token != "header").map(shown).unwrap_or_default(),
+        ),
     ] {
         if !value.is_empty() {
             parts.push(format!("{name} {value}"));
         }
+    }
+    if rule["close_at_exp"] == true {
+        parts.push("ends with the token".to_owned());
     }
     if rule["mode"] == "report" {
         parts.push("report mode".to_owned());

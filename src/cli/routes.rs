@@ -11,7 +11,7 @@ use super::{
     terminal::{print, table},
 };
 use crate::{
-    authz::{Access, Mode, RouteSpec},
+    authz::{Access, Mode, RouteSpec, WebSocketToken},
     config::Config,
 };
 
@@ -24,6 +24,16 @@ pub(super) struct Options {
 
 /// What stands for the upstream of a route that the gateway answers itself.
 const BUILT_IN: &str = "(built-in)";
+
+/// What a column says of a route.
+type Cell = fn(&RouteSpec, &Config) -> String;
+
+/// The columns of what few routes have.
+const SELDOM: [(&str, Cell); 3] = [
+    ("RATE LIMIT", |route, config| limits(route, config).join("; ")),
+    ("UPGRADE", |route, _| upgrade(route)),
+    ("CLOSE AT EXP", |route, _| if route.close_at_exp { "yes".to_owned() } else { String::new() }),
+];
 
 pub(super) fn run(options: &Options, configuration: &Configuration) -> Result<ExitCode, Failure> {
     let config = &configuration.config;
@@ -43,8 +53,9 @@ pub(super) fn count(config: &Config) -> usize {
 
 /// A table of the first `most` routes.
 pub(super) fn list(config: &Config, most: usize) -> String {
-    // Where there is none, nobody misses the column.
-    let has_limits = config.routes.iter().any(|route| !route.limits.is_empty());
+    // Where no route has one, nobody misses the column.
+    let is_used = |(_, cell): &&(&str, Cell)| config.routes.iter().any(|route| !cell(route, config).is_empty());
+    let used: Vec<&(&str, Cell)> = SELDOM.iter().filter(is_used).collect();
     let rows = each(config).take(most).map(|(pattern, route)| {
         let (methods, path) = pattern.split_once(' ').unwrap_or(("*", &pattern));
         let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
@@ -56,13 +67,12 @@ pub(super) fn list(config: &Config, most: usize) -> String {
             dash(route.owner.clone().unwrap_or_default()),
             dash(upstream(route, config).unwrap_or_default().to_owned()),
         ];
-        if has_limits {
-            row.push(dash(limits(route, config).join("; ")));
-        }
+        row.extend(used.iter().map(|(_, cell)| dash(cell(route, config))));
         row
     });
-    let names = ["METHODS", "PATH", "ACCESS", "PERMISSIONS", "OWNER", "UPSTREAM", "RATE LIMIT"];
-    table(names.get(..6 + usize::from(has_limits)).unwrap_or(&names), rows)
+    let mut names = vec!["METHODS", "PATH", "ACCESS", "PERMISSIONS", "OWNER", "UPSTREAM"];
+    names.extend(used.iter().map(|(name, _)| *name));
+    table(&names, rows)
 }
 
 /// Who is let in, and whether that is only reported.
@@ -87,6 +97,15 @@ fn limits(route: &RouteSpec, config: &Config) -> Vec<String> {
     route.limits.iter().filter_map(|at| config.rate_limits.get(*at)).map(ToString::to_string).collect()
 }
 
+/// What a connection may go on with, and where its token may be besides the header.
+fn upgrade(route: &RouteSpec) -> String {
+    match route.websocket {
+        Some(WebSocketToken::Subprotocol) => "websocket, token as subprotocol".to_owned(),
+        Some(WebSocketToken::Header) => "websocket".to_owned(),
+        None => String::new(),
+    }
+}
+
 fn upstream<'a>(route: &RouteSpec, config: &'a Config) -> Option<&'a str> {
     if !route.builtin.is_empty() {
         return Some(BUILT_IN);
@@ -106,6 +125,9 @@ fn describe(pattern: &str, route: &RouteSpec, config: &Config) -> Value {
         "owner": route.owner,
         "issuers": route.issuers,
         "rate_limits": limits(route, config),
+        "upgrade": route.websocket.map_or(&[][..], |_| &["websocket"]),
+        "websocket_token": route.websocket.map(WebSocketToken::as_str),
+        "close_at_exp": route.close_at_exp,
         "upstream": upstream(route, config).filter(|_| route.builtin.is_empty()),
         "built_in": !route.builtin.is_empty(),
     })

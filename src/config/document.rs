@@ -119,6 +119,7 @@ impl Config {
         let (limit_names, mut rate_limits) = rate_limits(&mut reader);
         let names = Names {
             upstreams: &upstream_names,
+            servers: &upstreams,
             ownerships: &ownership_names,
             issuers: &issuer_names,
             rate_limits: &limit_names,

@@ -5,7 +5,7 @@
 //! 3. Every upstream, ownership and issuer that a route names must be there, and no two routes may tie.
 
 use super::{
-    BuiltIn,
+    BuiltIn, Upstream,
     context::Context,
     diagnostics::{Diagnostic, Place},
     node::{Entry, Node, Value},
@@ -24,6 +24,8 @@ pub(super) const DEFAULT_UPSTREAM: &str = "default";
 /// The names that a route may use.
 pub(super) struct Names<'n> {
     pub(super) upstreams: &'n [&'n str],
+    /// What is behind these names.
+    pub(super) servers: &'n [Upstream],
     pub(super) ownerships: &'n [&'n str],
     pub(super) issuers: &'n [&'n str],
     pub(super) rate_limits: &'n [&'n str],
@@ -102,7 +104,8 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
     let issuers = values(reader.some("issuers", |node| known(node, "issuer", names.issuers)).unwrap_or_default());
     let allow = reader.any("allow", parsed::<PathExceptions>).into_iter();
     let names_upstream = reader.entry("upstream").is_some();
-    let websocket = websocket(&mut reader);
+    let to = upstream.map(|read| read.value).or_else(|| position(names.upstreams, DEFAULT_UPSTREAM));
+    let websocket = websocket(&mut reader, to.and_then(|at| names.servers.get(at)));
     let close_at_exp = reader.read_or("close_at_exp", false, boolean);
     let own_mode = reader.read("mode", mode);
     if let Some(own) = own_mode.as_ref().filter(|own| own.value == Mode::Report && names.mode == Mode::Enforce) {
@@ -125,7 +128,7 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
         any_permission,
         owner: owner.map(|read| names.ownerships[read.value].to_owned()),
         builtin: Vec::new(),
-        upstream: upstream.map(|read| read.value).or_else(|| position(names.upstreams, DEFAULT_UPSTREAM)).unwrap_or(0),
+        upstream: to.unwrap_or(0),
         allow: allow.fold(PathExceptions::NONE, |all, one| all.union(one.value)),
         issuers: issuers.into_iter().map(|at| names.issuers[at].to_owned()).collect(),
         mode: own_mode.map_or(names.mode, |own| own.value),
@@ -137,9 +140,16 @@ fn read_one(mut reader: Reader<'_>, names: &Names<'_>) -> Route {
     Route { spec, patterns: patterns.unwrap_or_default(), place, names_upstream, limits }
 }
 
-/// `upgrade`, which may name `websocket`, and `websocket_token`.
-fn websocket(reader: &mut Reader<'_>) -> Option<WebSocketToken> {
+/// `upgrade`, which may name `websocket`, and `websocket_token`. A WebSocket may go to any of the upstream's servers.
+fn websocket(reader: &mut Reader<'_>, upstream: Option<&Upstream>) -> Option<WebSocketToken> {
     let upgrade = reader.any("upgrade", |node| one_of(node, &[("websocket", ())]));
+    let unable = upstream
+        .and_then(|upstream| Some((&upstream.name, upstream.servers.iter().find(|server| server.speaks_http_2())?)));
+    if let (Some(first), Some((name, server))) = (upgrade.first(), unable) {
+        let cause = format!("needs HTTP/1.1, which is not spoken with \"{server}\" of the upstream \"{name}\"");
+        let help = "name an upstream whose servers are all `http://`, `https://` or `unix:`";
+        reader.report("upgrade", first.place, Mistake::new(cause).help(help));
+    }
     let words = [WebSocketToken::Header, WebSocketToken::Subprotocol].map(|token| (token.as_str(), token));
     let token = reader.read("websocket_token", |node| one_of(node, &words));
     if let Some(token) = token.as_ref().filter(|_| upgrade.is_empty()) {

@@ -41,7 +41,7 @@ use super::{
 };
 use crate::{
     authn::{KeySource, KeyStatus},
-    authz::{Mode, Policy, Rule},
+    authz::{Mode, Policy, Rule, WebSocketToken},
     clock::Timestamp,
 };
 
@@ -361,6 +361,9 @@ fn describe(rule: &Rule, snapshot: &Snapshot) -> Value {
         "permissions": rule.requirement().names().collect::<Vec<_>>(),
         "owner": rule.ownership(),
         "rate_limits": snapshot.rate_limits.described(rule.limits()),
+        "upgrade": rule.websocket().map_or(&[][..], |_| &["websocket"]),
+        "websocket_token": rule.websocket().map(WebSocketToken::as_str),
+        "close_at_exp": rule.closes_at_exp(),
         "upstream": snapshot.upstreams.get(rule.upstream()).filter(|_| !built_in).map(|upstream| &upstream.name),
         "built_in": built_in,
     })

@@ -284,13 +284,19 @@ impl Watched {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)))
     }
 
-    fn has_written<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        match &polled {
-            Poll::Ready(_) => self.connection.write_blocked_since.set(None),
-            Poll::Pending if self.connection.write_blocked_since.get().is_none() => {
-                self.connection.write_blocked_since.set(Some(Instant::now()));
-            }
-            Poll::Pending => {}
+    /// Whether the system takes bytes now: else TLS keeps what it is given, and the client has got none of it.
+    fn takes(&self, context: &mut Context<'_>) -> bool {
+        self.stream.poll_write_ready(context).is_ready()
+    }
+
+    /// The client has got some of what was ready for it if the socket `took` bytes.
+    fn has_written<T>(&self, took: bool, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let since = &self.connection.write_blocked_since;
+        if took {
+            since.set(None);
+        }
+        if polled.is_pending() && since.get().is_none() {
+            since.set(Some(Instant::now()));
         }
         polled
     }
@@ -315,11 +321,12 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let takes = self.takes(context);
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         if let Poll::Ready(Ok(written)) = polled {
             self.frames.sent(bytes.get(..written).unwrap_or_default());
         }
-        self.has_written(polled)
+        self.has_written(takes, polled)
     }
 
     fn poll_write_vectored(
@@ -327,6 +334,7 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let takes = self.takes(context);
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         if let Poll::Ready(Ok(mut written)) = polled {
             for slice in slices {
@@ -335,7 +343,7 @@ impl AsyncWrite for Watched {
                 written -= taken;
             }
         }
-        self.has_written(polled)
+        self.has_written(takes, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -344,8 +352,9 @@ impl AsyncWrite for Watched {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // What TLS has taken is not sent yet.
+        let takes = self.takes(context);
         let polled = Pin::new(&mut self.stream).poll_flush(context);
-        if self.stream.tls().is_some() { self.has_written(polled) } else { polled }
+        if self.stream.tls().is_some() { self.has_written(takes || polled.is_ready(), polled) } else { polled }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

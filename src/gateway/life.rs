@@ -1,5 +1,5 @@
 //! The life of a gateway's process: it starts, does what signals ask for, and ends. What it does it tells its
-//! [supervisor](super::supervisor).
+//! supervisor.
 //!
 //! 1. SIGTERM and SIGINT have it [drain](super::drain), the second one at once.
 //! 2. SIGHUP: the configuration is read again ([`reload`](super::reload)).

@@ -49,6 +49,10 @@ impl Length {
     /// # Errors
     /// As the module's rules say.
     pub fn of_request(version: Version, headers: &HeaderMap) -> Result<Self, LengthError> {
+        // Most requests have neither: one look at the names costs less than two lookups.
+        if !headers.keys().any(|name| *name == TRANSFER_ENCODING || *name == CONTENT_LENGTH) {
+            return Ok(Self::Exactly(0));
+        }
         let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
         let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
         match (codings.next(), lengths.next()) {

@@ -11,6 +11,10 @@ pub fn is_persistent(version: Version, headers: &HeaderMap) -> bool {
             headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
         options.any(|option| option.trim_ascii().eq_ignore_ascii_case(wanted))
     };
+    // Most messages have no such field.
+    if !headers.keys().any(|name| *name == CONNECTION) {
+        return version == Version::HTTP_11;
+    }
     !has(b"close") && (version == Version::HTTP_11 || has(b"keep-alive"))
 }
 

@@ -40,6 +40,19 @@ impl Socket {
         }
     }
 
+    /// Whether the system takes bytes. With TLS it is only this that shows whether any leave: a session takes some, whatever
+    /// becomes of them.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => tcp.poll_write_ready(context),
+            Self::Unix(unix) => unix.poll_write_ready(context),
+            Self::Tls(tls) => tls.get_ref().0.poll_write_ready(context),
+        }
+    }
+
     /// The TLS session, if there is one.
     #[must_use]
     pub fn tls(&self) -> Option<&TlsStream<TcpStream>> {

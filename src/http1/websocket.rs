@@ -16,7 +16,9 @@ const CLOSE: u8 = 0x8;
 /// Whether a request of this version asks to go on with WebSocket, rightly or not. HTTP/1.0 cannot (RFC 9110 §7.8).
 #[must_use]
 pub fn is_asked_for(version: Version, headers: &HeaderMap) -> bool {
-    version == Version::HTTP_11 && elements(headers, &header::UPGRADE).any(is_websocket)
+    version == Version::HTTP_11
+        && headers.keys().any(|name| *name == header::UPGRADE)
+        && elements(headers, &header::UPGRADE).any(is_websocket)
 }
 
 /// Whether `Upgrade` and `Connection` say WebSocket and nothing else, once.

@@ -114,6 +114,10 @@ impl Writer {
         B: Body<Data = Bytes> + Unpin,
     {
         loop {
+            // What TLS keeps is not sent: no more is taken meanwhile, or it would look as if the socket took some.
+            if self.unflushed && !self.has_unsent() {
+                ready!(self.poll_flush(socket, context)).map_err(SendError::Socket)?;
+            }
             let gathered = match self.gather(body, context) {
                 Ok(gathered) => gathered,
                 Err(error) => {
@@ -303,6 +307,34 @@ mod tests {
         assert_eq!(send(Length::Exactly(3), &pieces, 9).unwrap(), b"head\r\n\r\nabc");
         assert_eq!(send(Length::UntilClose, &pieces, 9).unwrap(), b"head\r\n\r\nabc");
         assert_eq!(send(Length::Chunked, &pieces, 9).unwrap(), b"head\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    }
+
+    /// A socket that takes everything and keeps it, as TLS does before a peer that reads nothing.
+    struct Keeps;
+
+    impl AsyncWrite for Keeps {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_is_kept_and_not_sent_is_no_progress() {
+        let piece = Bytes::from(vec![0; 5000]);
+        let mut body = Pieces(std::iter::repeat_n(piece, 10).collect(), true);
+        let mut writer = Writer::new(b"head\r\n\r\n".to_vec(), Length::UntilClose);
+        for _ in 0..10 {
+            assert!(writer.poll_send(&mut Keeps, &mut body, &mut Context::from_waker(Waker::noop())).is_pending());
+            assert_eq!((writer.total(), writer.is_blocked()), (5008, true));
+        }
     }
 
     proptest! {

@@ -1,3 +1,4 @@
+mod binding;
 mod introspection;
 mod policy;
 mod renewal;

@@ -36,7 +36,8 @@ fn the_routes_are_shown() {
     let routes: Value = serde_json::from_slice(&gateway.admin().get("/routes").body).unwrap();
     let first = json!({
         "methods": "*", "path": "/**", "access": "token", "mode": "enforce", "permissions": [], "owner": null,
-        "rate_limits": [], "upstream": "default", "built_in": false,
+        "rate_limits": [], "upgrade": [], "websocket_token": null, "close_at_exp": false, "upstream": "default",
+        "built_in": false,
     });
     assert_eq!(routes[0], first);
     assert_eq!(routes.as_array().unwrap().len(), 3);

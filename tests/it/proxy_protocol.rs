@@ -105,3 +105,56 @@ fn an_address_of_the_header_may_be_a_trusted_proxys() {
         assert_eq!(header(&upstream.received(), "x-forwarded-for"), Some(expected));
     }
 }
+
+#[test]
+fn the_ceiling_for_one_address_is_that_of_the_header() {
+    let upstream = Upstream::ok();
+    let mut setup = Setup::new(&[upstream.address]);
+    setup.limits = Limits { connections_per_address: 2, ..Limits::default() };
+    setup.proxy_protocol = vec!["127.0.0.0/8".parse().unwrap()];
+    let gateway = setup.start();
+    let from = |head: &str| {
+        let mut client = gateway.connect();
+        client.try_send(format!("{head}{GET}"));
+        client
+    };
+    let of = |last: u8| format!("PROXY TCP4 203.0.113.{last} 10.0.0.1 4000 80\r\n");
+    let mut open: Vec<Client> = (0..2).map(|_| from(&of(1))).collect();
+    open.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
+    assert!(from(&of(1)).is_closed());
+    for _ in 0..2 {
+        open.push(from(&of(2)));
+        assert_eq!(open.last_mut().unwrap().response().status, 200, "another client of the same balancer");
+        // The balancer's own count is apart, and is that of its address.
+        open.push(from("PROXY UNKNOWN\r\n"));
+        assert_eq!(open.last_mut().unwrap().response().status, 200);
+    }
+    assert!(from("PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n").is_closed());
+    let metrics = gateway.admin().get("/metrics").text();
+    assert!(metrics.contains("bearergate_connections_refused_total{reason=\"address\"} 2\n"), "{metrics}");
+}
+
+#[test]
+fn what_follows_the_addresses_is_read_over_as_far_as_it_may_be_long() {
+    let upstream = Upstream::ok();
+    let gateway = gateway(&upstream, "127.0.0.0/8");
+    let with = |tlv: usize| {
+        version_2(0x21, &[&[203, 0, 113, 9, 10, 0, 0, 1, 0x0f, 0xa0, 0, 80][..], &vec![b'G'; tlv]].concat())
+    };
+    for tlv in [1, 500, 4096 - 16 - 12] {
+        let header_and_request = [with(tlv), GET.into()].concat();
+        let mut client = gateway.connect();
+        for piece in header_and_request.chunks(999) {
+            client.send(piece);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(client.response().status, 200, "{tlv}");
+        assert_eq!(header(&upstream.received(), "x-forwarded-for"), Some("203.0.113.9"));
+    }
+    for tlv in [4096 - 16 - 11, 65_535 - 12] {
+        let mut client = gateway.connect();
+        client.try_send([with(tlv), GET.into()].concat());
+        assert!(client.is_closed(), "{tlv}");
+    }
+    assert!(upstream.received_nothing_else());
+}

@@ -205,3 +205,24 @@ fn a_route_says_whether_a_connection_may_become_a_websocket_and_where_its_token_
         ],
     );
 }
+
+#[test]
+fn a_websocket_does_not_go_to_servers_of_http_2() {
+    let text = |default: &str, other: &str| {
+        format!(
+            "upstream.default.servers = {default}\nupstream.other.servers = {other}\nissuer.main.signing_keys = 'keys'\n\
+             [[route]]\nmatch = 'GET /a'\nupgrade = 'websocket'\n\
+             [[route]]\nmatch = 'GET /b'\nupstream = 'other'\nupgrade = ['websocket']\n\
+             [[route]]\nmatch = 'GET /c'\nupstream = 'other'\n"
+        )
+    };
+    config(&text("'http://a'", "['https://a', 'unix:/a', 'builtin:echo']"));
+    let cause = |server: &str, name: &str| {
+        format!("`route.upgrade` needs HTTP/1.1, which is not spoken with \"{server}\" of the upstream \"{name}\"")
+    };
+    let (first, second) = (cause("h2c://a:80", "default"), cause("h2://b:443", "other"));
+    assert_mistakes(
+        &text("'h2c://a'", "['http://a', 'h2://b']"),
+        &[(first.as_str(), "gateway.toml:6:11"), (second.as_str(), "gateway.toml:10:12")],
+    );
+}

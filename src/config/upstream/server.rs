@@ -61,6 +61,11 @@ impl Server {
         })
     }
 
+    /// Whether it has HTTP/2 and nothing else spoken with it.
+    pub(in crate::config) const fn speaks_http_2(&self) -> bool {
+        matches!(self, Self::H2c { .. } | Self::H2 { .. })
+    }
+
     pub(super) const fn is_secure(&self) -> bool {
         matches!(self, Self::Https { .. } | Self::H2 { .. })
     }

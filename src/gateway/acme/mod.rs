@@ -1,6 +1,6 @@
 //! Certificates from an authority that gives them by ACME (RFC 8555), kept in force while the gateway runs.
 //!
-//! 1. The names are proven on the TLS listener itself ([`order`], RFC 8737): no other port, no change of DNS.
+//! 1. The names are proven on the TLS listener itself (RFC 8737): no other port, no change of DNS.
 //! 2. A certificate is renewed when a third of its life is left. One that is kept in the folder counts after a restart; an
 //!    authority that is down at a start hinders nothing while it is good.
 //! 3. A failure is tried again after a minute, then after twice that and so on, up to six hours: authorities limit how

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     authn::{Authenticator, AuthnError, Principal},
-    authz::{Access, Denial, Match, Permit, Policy, Rule},
+    authz::{Access, Denial, Match, Permit, Policy, Rule, WebSocketToken},
     clock::Clock,
     config::Limits,
     contract::{Contract, Facts},
@@ -235,6 +235,9 @@ impl<'a> Gate<'a> {
             "issuers": rule.issuers().collect::<Vec<_>>(),
             "mode": rule.mode().as_str(),
             "rate_limits": rule.limits().iter().filter_map(|at| self.rate_limits.get(*at)).collect::<Vec<_>>(),
+            "upgrade": rule.websocket().map_or(&[][..], |_| &["websocket"]),
+            "websocket_token": rule.websocket().map(WebSocketToken::as_str),
+            "close_at_exp": rule.closes_at_exp(),
             "upstream": self.upstream(rule).map(|(name, _)| name),
             "built_in": !rule.builtin().is_empty(),
         })

@@ -241,8 +241,9 @@ impl Http1 {
         head.extend_from_slice(self.line.take_rest_of_leave());
         let (length, goes_on) = answer::head(&mut head, &parts, &body, asked, || self.stack.date());
         let mut writer = Writer::new(head, length);
-        let mut blocked: Option<(u64, Instant)> = None;
+        let mut blocked: Option<Instant> = None;
         let sent = poll_fn(|context| {
+            let takes = self.line.with_socket(|socket| socket.poll_write_ready(context).is_ready());
             let polled = writer.poll_send(&mut &*self.line, &mut body, context);
             if polled.is_ready() {
                 return polled;
@@ -255,11 +256,8 @@ impl Http1 {
                 return Poll::Pending;
             }
             body.poll_request(context);
-            let since = match blocked {
-                Some((sent, since)) if sent == writer.total() => since,
-                Some(_) | None => Instant::now(),
-            };
-            blocked = Some((writer.total(), since));
+            let since = blocked.filter(|_| !takes).unwrap_or_else(Instant::now);
+            blocked = Some(since);
             ready!(self.deadline.poll(since + self.limits.body_timeout, context));
             Poll::Ready(Err(SendError::Socket(io::ErrorKind::TimedOut.into())))
         });

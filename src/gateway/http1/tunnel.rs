@@ -199,7 +199,7 @@ impl Tunnel {
 
     /// Ready when nothing has happened for too long.
     fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<Option<Cause>> {
-        let stalled = [&self.down, &self.up].into_iter().filter(|half| !half.buffer.is_empty());
+        let stalled = [&self.down, &self.up].into_iter().filter(|half| half.is_blocked());
         if let Some(since) = stalled.map(|half| half.moved).min() {
             return self.timer.poll(since + self.limits.body_timeout, context).map(|()| None);
         }
@@ -280,8 +280,12 @@ impl Half {
                 return Poll::Ready(Ok(()));
             }
             match poll_fill(from, context, &mut self.buffer, 0) {
-                Poll::Ready(Ok(0)) => self.ended = true,
+                Poll::Ready(Ok(0)) => (self.ended, self.moved) = (true, Instant::now()),
                 Poll::Ready(Ok(read)) => self.took(read),
+                // Many end TLS without a word. Behind a Close frame nothing can be missing.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof && self.frames.has_closed() => {
+                    (self.ended, self.moved) = (true, Instant::now());
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
                     self.buffer = BytesMut::new();
@@ -305,6 +309,11 @@ impl Half {
             self.flushed = true;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Whether something waits for the end that it goes to. What TLS has taken is not sent yet.
+    fn is_blocked(&self) -> bool {
+        !self.buffer.is_empty() || !self.flushed || self.ended && !self.shut
     }
 
     /// The last so many bytes of the buffer have just come.

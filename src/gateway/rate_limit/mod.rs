@@ -7,7 +7,7 @@
 //! 3. A request counts once for each limit, however often it is decided. One that a limit refuses uses nothing up of it.
 //! 4. The arithmetic is the generic cell rate algorithm (ITU-T I.371): `burst` at once, and then one for each
 //!    `period / requests`.
-//! 5. Each limit remembers a bounded number of keys ([`MOST_KEYS`]), over all workers. When there are more, those that come
+//! 5. Each limit remembers a bounded number of keys (100,000), over all workers. When there are more, those that come
 //!    often stay: the ones that there is a limit for. Nothing of a header or a token is kept, only a hash.
 //! 6. Every answer of a limited route tells how the client stands (draft-ietf-httpapi-ratelimit-headers).
 //!

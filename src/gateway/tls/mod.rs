@@ -7,7 +7,7 @@
 //! 3. Sessions are resumed by tickets, which every worker can read and whose keys are changed every few hours. No early
 //!    data: it could be sent twice (RFC 8446 §8). Where client certificates are asked for, no session is resumed, so that
 //!    each is looked at again on each connection.
-//! 4. What is shown and trusted is replaced whole ([`Tls::reload`]) when the files' contents change ([`watch`]); what
+//! 4. What is shown and trusted is replaced whole ([`Tls::reload`]) when the files' contents change (`watch`); what
 //!    can't be used is not, and it is said why. Open connections keep what they began with.
 
 mod challenges;

@@ -292,3 +292,25 @@ fn a_variable_is_a_value_and_never_more() {
     assert_eq!(check(format!("preset = \"${{NOBODY_SETS_THIS:-homsai}}\"{LISTEN}").as_bytes()).code, 0);
     assert_eq!(check(format!("\"${{PATH}}\" = 1\npreset = \"homsai\"{LISTEN}").as_bytes()).code, 78, "not in keys");
 }
+
+#[test]
+fn what_outlasts_an_answer_has_its_columns_where_there_is_any() {
+    let plain = Folder::with_preset("homsai").run(&["routes"]).stdout;
+    assert!(!plain.contains("UPGRADE") && !plain.contains("CLOSE AT EXP"), "{plain}");
+    let folder = Folder::with(&format!(
+        "{LISTEN}\n[issuer.main]\nsigning_keys = 'keys'\n[[route]]\nmatch = 'GET /plain'\n\
+         [[route]]\nmatch = 'GET /live'\nupgrade = 'websocket'\nwebsocket_token = 'subprotocol'\nclose_at_exp = true\n"
+    ));
+    let table = folder.run(&["routes"]).stdout;
+    let line = |path: &str| table.lines().find(|line| line.contains(path)).unwrap_or_else(|| panic!("{table}"));
+    assert!(table.lines().next().unwrap().ends_with("CLOSE AT EXP"), "{table}");
+    assert!(line("/live").contains("websocket, token as subprotocol") && line("/live").ends_with("yes"), "{table}");
+    assert!(line("/plain").ends_with('-'), "{table}");
+    let json: Vec<Value> = serde_json::from_str(&folder.run(&["routes", "--json"]).stdout).unwrap();
+    let live = json.iter().find(|route| route["path"] == "/live").unwrap();
+    assert_eq!(live["upgrade"], serde_json::json!(["websocket"]));
+    assert_eq!((&live["websocket_token"], &live["close_at_exp"]), (&"subprotocol".into(), &true.into()));
+    let explained = folder.run(&["explain", "GET", "/live"]).stdout;
+    let asked = "falls under GET /live (token; upgrade websocket; token as subprotocol; ends with the token)\n";
+    assert!(explained.contains(asked), "{explained}");
+}

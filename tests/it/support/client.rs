@@ -17,7 +17,7 @@ pub(crate) struct Client {
 }
 
 /// What a client speaks over.
-trait Stream: Read + Write + Send {}
+pub(super) trait Stream: Read + Write + Send {}
 
 impl<S: Read + Write + Send> Stream for S {}
 

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use super::client::PATIENCE;
+use super::client::{PATIENCE, Stream};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -33,7 +33,7 @@ pub(crate) enum Answer {
 }
 
 pub(crate) struct RawHttp2 {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     next: u32,
 }
 
@@ -42,7 +42,12 @@ impl RawHttp2 {
     pub(crate) fn connect(address: SocketAddr, window: u32) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut connection = Self { stream, next: 1 };
+        Self::over(stream, window)
+    }
+
+    /// [`RawHttp2::connect`] over a stream that is ready.
+    pub(crate) fn over(stream: impl Read + Write + Send + 'static, window: u32) -> Self {
+        let mut connection = Self { stream: Box::new(stream), next: 1 };
         connection.stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         let initial_window_size = [&[0, 4], &window.to_be_bytes()[..]].concat();
         connection.frame(SETTINGS, 0, 0, &initial_window_size);

@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    path::Path,
     sync::Arc,
 };
 
@@ -12,7 +13,12 @@ use serde_json::json;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::{Authority, Secure, secured};
-use crate::support::{Client, Upstream, token, token_with};
+use crate::support::{
+    Client, Upstream,
+    deployment::deploy,
+    http_2::{Answer, RawHttp2},
+    token, token_with,
+};
 
 impl Client {
     fn bearing(&mut self, token: &str) -> u16 {
@@ -108,5 +114,49 @@ fn where_certificates_are_asked_for_each_connection_shows_its_own() {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert_eq!(format!("{:?}", stream.conn.handshake_kind().unwrap()), "Full");
+    }
+}
+
+#[test]
+fn a_bound_token_is_bound_by_http_2_and_on_public_routes_no_certificate_is_asked_for() {
+    let upstream = Upstream::ok();
+    let secure = Secure::asking(&upstream, false);
+    let own = &secure.authority;
+    let (mine, other) = (own.issue(&["mine"]), own.issue(&["other"]));
+    let thumbprint = ClientCertificate::of_der(&mine.der).thumbprint();
+    let bound = format!("Bearer {}", token_with(json!({ "sub": "alice", "cnf": { "x5t#S256": thumbprint } })));
+    let connect = |certificate| {
+        let config = Arc::new(own.client(certificate, &["h2"]));
+        RawHttp2::over(secured(TcpStream::connect(secure.address()).unwrap(), config, "localhost"), 65_535)
+    };
+    let (mut with_mine, mut with_other, mut with_none) = (connect(Some(&mine)), connect(Some(&other)), connect(None));
+    // The first is verified, the second is known already.
+    for _ in 0..2 {
+        for (client, answer) in
+            [(&mut with_mine, Answer::Success), (&mut with_other, Answer::Refused), (&mut with_none, Answer::Refused)]
+        {
+            client.send(b"GET", b"/a", &[("authorization", &bound)]);
+            assert_eq!(client.answer(), answer);
+            client.send(b"GET", b"/public/a", &[("authorization", &bound)]);
+            assert_eq!(client.answer(), Answer::Success);
+        }
+    }
+}
+
+#[test]
+fn the_configuration_says_what_is_asked_of_an_issuers_tokens() {
+    let upstream = Upstream::ok();
+    let thumbprint = ClientCertificate::of_der(b"any").thumbprint();
+    let (bound, free) = (json!({ "sub": "a", "cnf": { "x5t#S256": thumbprint } }), json!({ "sub": "a" }));
+    for (binding, of_bound, of_free) in [
+        ("", 401, 200),
+        ("binding = 'checked'", 401, 200),
+        ("binding = 'required'", 401, 401),
+        ("binding = 'ignored'", 200, 200),
+    ] {
+        let text = format!("[issuer.main]\nalgorithms = ['HS256']\nsecret = {{ env = 'KEY' }}\n{binding}\n");
+        let (gateway, _) = deploy(&text, Path::new(""), upstream.address);
+        assert_eq!(gateway.connect().bearing(&token_with(bound.clone())), of_bound, "{binding}");
+        assert_eq!(gateway.connect().bearing(&token_with(free.clone())), of_free, "{binding}");
     }
 }

@@ -13,10 +13,11 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::task::JoinHandle;
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
 use super::{Secure, secured};
-use crate::support::{Client, Setup, Upstream, client::header, token};
+use crate::support::{Client, Setup, Upstream, client::header, http_2_upstream::Echo, token};
 
 const MIB: usize = 1 << 20;
 
@@ -139,7 +140,7 @@ fn a_client_that_takes_nothing_is_cut_off() {
             while line.send(vec![b'x'; MIB]) {}
         }
     });
-    let limits = Limits { idle_timeout: Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits { body_timeout: Duration::from_millis(300), ..Limits::default() };
     let secure = Secure::with(Setup::new(&[upstream.address]).limits(limits), None);
     let mut client = secure.connect();
     client.send("GET /public/a HTTP/1.1\r\nHost: a\r\n\r\n").head();
@@ -186,16 +187,44 @@ fn the_protocol_is_the_one_that_was_agreed_on() {
     assert!(upstream.received_nothing_else());
 }
 
-#[tokio::test]
-async fn http_2_is_agreed_on_and_spoken() {
-    let upstream = mirror();
-    let secure = Secure::before(&upstream);
+/// A client of HTTP/2, and how its connection ends.
+async fn http_2(secure: &Secure) -> (http2::SendRequest<Full<Bytes>>, JoinHandle<hyper::Result<()>>) {
     let connector = TlsConnector::from(Arc::new(secure.authority.client(None, &["h2", "http/1.1"])));
     let stream = tokio::net::TcpStream::connect(secure.address()).await.unwrap();
     let stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+#[tokio::test]
+async fn a_call_of_grpc_over_tls_has_its_trailers_and_its_refusal_a_status() {
+    let upstream = Echo::start(100);
+    let secure = Secure::with(Setup::http_2(&[upstream.address]), None);
+    let (mut sender, _connection) = http_2(&secure).await;
+    let call = |token: &str, body: &Bytes| {
+        Request::post("https://api.example.com/t.T/Call")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("authorization", format!("Bearer {token}"))
+            .body(Full::<Bytes>::from(body.clone()))
+            .unwrap()
+    };
+    let message = Bytes::from(vec![7; MIB]);
+    let refused = sender.send_request(call("no.to.ken", &message)).await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["grpc-status"].as_bytes()), (401, &b"16"[..]));
+    let answer = sender.send_request(call(&token("alice"), &message)).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let body = answer.into_body().collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap()["x-trailer"], "end");
+    assert!(body.to_bytes() == message);
+}
+
+#[tokio::test]
+async fn http_2_is_agreed_on_and_spoken() {
+    let upstream = mirror();
+    let secure = Secure::before(&upstream);
+    let (mut sender, connection) = http_2(&secure).await;
     let body: Bytes = (0..3 * MIB).map(|at| (at % 249) as u8).collect();
     let request = Request::post("https://api.example.com/a")
         .header("authorization", format!("Bearer {}", token("alice")))
@@ -235,4 +264,39 @@ impl Client {
         }
         length == 64 * MIB
     }
+}
+
+#[test]
+fn a_handshake_may_come_at_once_with_the_header_of_a_balancer() {
+    /// Sends the header with the first bytes of TLS.
+    struct Behind(TcpStream, Vec<u8>);
+    impl Read for Behind {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    impl Write for Behind {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.write_all(&[&std::mem::take(&mut self.1), bytes].concat())?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            self.0.flush()
+        }
+    }
+    let upstream = Upstream::ok();
+    let mut setup = Setup::new(&[upstream.address]);
+    setup.proxy_protocol = vec!["127.0.0.1/32".parse().unwrap()];
+    let secure = Secure::with(setup, None);
+    let version_2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x0a\0\0\x01\x0f\xa0\0\x50".to_vec();
+    for head in [b"PROXY TCP4 203.0.113.9 10.0.0.1 4000 443\r\n".to_vec(), version_2] {
+        let stream = TcpStream::connect(secure.address()).unwrap();
+        let config = Arc::new(secure.authority.client(None, &["http/1.1"]));
+        let name = ServerName::try_from("localhost").unwrap();
+        let session = tokio_rustls::rustls::ClientConnection::new(config, name).unwrap();
+        let mut client = Client::over(tokio_rustls::rustls::StreamOwned::new(session, Behind(stream, head)));
+        assert_eq!(client.get("/a").status, 200);
+        assert_eq!(header(&upstream.received(), "x-forwarded-for"), Some("203.0.113.9"));
+    }
+    secure.handshakes("done", 2);
 }

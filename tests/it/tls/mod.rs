@@ -5,6 +5,8 @@ mod clients;
 mod http;
 mod programs;
 mod reload;
+mod slow;
+mod websocket;
 
 use std::{
     fs,

@@ -1,6 +1,7 @@
 //! What looks like a WebSocket and is none, and what hides behind one.
 
 use super::*;
+use crate::support::http_2::{Answer, RawHttp2};
 
 /// What is refused without a word to the upstream.
 #[track_caller]
@@ -201,4 +202,27 @@ fn a_page_of_another_origin_is_refused_unless_it_shows_a_token() {
     let (before_nobody, _) = gateway_with("", &upstream);
     let (_, response) = shake(&before_nobody, "/open", "Origin: https://evil.example\r\n");
     assert_eq!(response.status, 101, "without [cors] it is the upstream's to look");
+}
+
+#[test]
+fn a_switch_that_nobody_asked_for_is_no_answer() {
+    let accept = derive_accept_key(KEY.as_bytes());
+    let upstream = Upstream::start(move |mut line| {
+        line.head();
+        line.send(format!(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\nsecret"
+        ));
+        line.fill();
+    });
+    let gateway = gateway(&upstream);
+    let plain = format!("GET /ws HTTP/1.1\r\nHost: api\r\n{}\r\n", authorization());
+    for request in [plain, handshake("/plain", &authorization())] {
+        let response = gateway.connect().send(&request).response();
+        assert_eq!(response.status, 502, "{request}");
+        assert!(!response.text().contains("secret"));
+    }
+    let mut client = RawHttp2::connect(gateway.running.address(), 65_535);
+    client.send(b"GET", b"/ws", &[("authorization", &format!("Bearer {}", token("alice")))]);
+    assert_eq!(client.answer(), Answer::Overloaded, "502 by HTTP/2 too");
+    assert_eq!(metric(&gateway, "upgrades_total"), 0);
 }

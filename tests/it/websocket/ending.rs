@@ -193,10 +193,16 @@ fn an_answer_is_cut_off_at_the_end_of_its_token() {
 fn a_stream_of_http_2_is_reset_at_the_end_of_its_token() {
     let (upstream, left) = events();
     let (gateway, clock) = gateway_with("", &upstream);
-    let mut client = RawHttp2::connect(gateway.running.address(), 1 << 20);
-    client.send(b"GET", b"/events", &[("authorization", &format!("Bearer {}", token("alice")))]);
-    assert_eq!(client.answer(), Answer::Success);
+    let authorization = format!("Bearer {}", token("alice"));
+    let clients = ["text/plain", "application/grpc"].map(|kind| {
+        let mut client = RawHttp2::connect(gateway.running.address(), 1 << 20);
+        client.send(b"GET", b"/events", &[("authorization", &authorization), ("content-type", kind)]);
+        assert_eq!(client.answer(), Answer::Success);
+        client
+    });
     clock.advance(Duration::from_secs(60));
-    assert_eq!(client.resets(1), 1);
-    left.recv_timeout(PATIENCE).unwrap();
+    for mut client in clients {
+        assert_eq!(client.resets(1), 1);
+        left.recv_timeout(PATIENCE).unwrap();
+    }
 }
