@@ -16,6 +16,7 @@ use crate::{
     config::{Config, Files},
     gateway::{
         self, Life, Prepared,
+        drain::Early,
         handover::{Predecessor, Program},
         reload::{Origin, ReadAgain},
         sockets::Inherited,
@@ -26,6 +27,7 @@ use crate::{
 pub(super) fn run(given: Option<&Path>) -> Result<ExitCode, Failure> {
     // Before anything else: the environment is read, and no thread runs yet.
     let cannot_start = |error: io::Error| Failure::Other(format!("cannot start: {error}"));
+    let early = Early::listen().map_err(cannot_start)?;
     let (predecessor, inherited) = match Predecessor::find().map_err(cannot_start)? {
         Some((predecessor, inherited)) => (Some(predecessor), inherited),
         None => (None, Inherited::from_supervisor().map_err(cannot_start)?),
@@ -41,7 +43,7 @@ pub(super) fn run(given: Option<&Path>) -> Result<ExitCode, Failure> {
     let policy = Arc::clone(&snapshot.policy);
     let origin = Origin { config: configuration.config.clone(), watch, read: read_again(given) };
     let tls = configuration.config.listen.tls.is_some();
-    let life = Life { origin: Some(origin), echo, inherited, predecessor, program: Some(program) };
+    let life = Life { origin: Some(origin), echo, inherited, predecessor, program: Some(program), early: Some(early) };
     // The first policy goes with the first snapshot, so the closure has its own handle to it, and drops it.
     gateway::run(&settings, Arc::new(ArcSwap::from_pointee(snapshot)), life, move |running| {
         tracing::info!(address = %running.address(), tls, "listening");

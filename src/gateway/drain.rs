@@ -5,7 +5,10 @@
 //!    `Connection: close`, HTTP/2: GOAWAY).
 //! 3. A second signal, or the deadline: what is still open is cut off.
 
+use std::io;
+
 use tokio::{
+    runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
@@ -43,6 +46,32 @@ pub(super) enum Asked {
     HandOver,
 }
 
+/// The signals that ask for something else than the end, noted while the gateway starts: by themselves they would end it,
+/// and a supervisor would take that for what was wanted. What they ask for is done when it serves.
+#[derive(Debug)]
+pub struct Early {
+    runtime: Runtime,
+    reopen: Signal,
+    reload: Signal,
+    hand_over: Signal,
+}
+
+impl Early {
+    /// From here on they no longer end the process.
+    ///
+    /// # Errors
+    /// The system refuses a runtime or a signal handler.
+    pub fn listen() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let within = runtime.enter();
+        let reopen = signal(SignalKind::user_defined1())?;
+        let reload = signal(SignalKind::hangup())?;
+        let hand_over = signal(SignalKind::user_defined2())?;
+        drop(within);
+        Ok(Self { runtime, reopen, reload, hand_over })
+    }
+}
+
 /// The signals that the gateway does something about.
 #[derive(Debug)]
 pub(super) struct Signals {
@@ -54,15 +83,14 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// From here on they no longer end the process by themselves.
-    pub(super) fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            reopen: signal(SignalKind::user_defined1())?,
-            reload: signal(SignalKind::hangup())?,
-            hand_over: signal(SignalKind::user_defined2())?,
-        })
+    /// From here on none ends the process by itself. They come by way of this runtime.
+    pub(super) fn listen(early: Early) -> io::Result<(Runtime, Self)> {
+        let Early { runtime, reopen, reload, hand_over } = early;
+        let within = runtime.enter();
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        drop(within);
+        Ok((runtime, Self { terminate, interrupt, reopen, reload, hand_over }))
     }
 
     /// What the next one asks for.

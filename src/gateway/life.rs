@@ -25,7 +25,7 @@ use tokio::{
 use super::{
     Echo, RunError, Running, Settings, Snapshot,
     access_log::Reopener,
-    drain::{Asked, Phase, Signals},
+    drain::{Asked, Early, Phase, Signals},
     handover::{HandoverError, Predecessor, Program, hand_over},
     reload::{Ask, Origin},
     run::{spawn, start_on},
@@ -46,6 +46,8 @@ pub struct Life {
     pub predecessor: Option<Predecessor>,
     /// What takes over; `None`: nothing can.
     pub program: Option<Program>,
+    /// What signals have asked for since the process began, if somebody has listened.
+    pub early: Option<Early>,
 }
 
 /// Starts, tells `started` where it listens, and serves until a signal ends it. The second signal ends it at once.
@@ -58,9 +60,9 @@ pub fn run(
     life: Life,
     started: impl FnOnce(&Running),
 ) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Start)?;
-    let signals = runtime.block_on(async { Signals::listen() }).map_err(RunError::Start)?;
-    let Life { origin, echo, inherited, mut predecessor, program } = life;
+    let Life { origin, echo, inherited, mut predecessor, program, early } = life;
+    let early = early.map_or_else(Early::listen, Ok).map_err(RunError::Start)?;
+    let (runtime, signals) = Signals::listen(early).map_err(RunError::Start)?;
     let sockets = Sockets::open(settings, inherited)?;
     let kept = sockets.try_clone().map_err(RunError::Start)?;
     if let Some(predecessor) = &mut predecessor {

@@ -3,14 +3,15 @@
 use std::{
     net::TcpListener,
     os::{fd::OwnedFd, unix::net::UnixDatagram},
-    process::Stdio,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use super::{configuration, start, status, wait_for};
+use super::{configuration, start, status, succeeded, wait_for};
 use crate::{
     cli::support::{Folder, Gateway, shell},
     support::{Client, Upstream},
@@ -45,6 +46,44 @@ fn a_supervisor_is_told_of_the_start_of_reloads_and_of_the_end() {
     shell(&format!("kill -TERM {}", gateway.id()));
     assert_eq!(heard(&supervisor), "STOPPING=1\nSTATUS=draining\n");
     assert_eq!(gateway.wait().code, 0);
+}
+
+#[test]
+fn a_signal_while_it_starts_does_not_end_it_and_is_done_when_it_serves() {
+    let folder = Folder::with("");
+    let number = folder.path().join("number");
+    let is_told = AtomicBool::new(false);
+    let keys = Upstream::start(move |mut line| {
+        line.request();
+        if is_told.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        shell(&format!("kill -USR1 $(cat '{0}') && kill -HUP $(cat '{0}')", number.display()));
+        // Long enough to be ended by them.
+        thread::sleep(Duration::from_millis(300));
+    });
+    let upstream = Upstream::ok();
+    let issuer = format!(
+        "[issuer.other]\nissuer = \"other\"\nalgorithms = [\"ES256\"]\njwks_url = \"http://{}/keys\"\n",
+        keys.address
+    );
+    folder.write(
+        "gateway.toml",
+        configuration(&upstream, "x", "").replace("preset = \"hungry-machines\"\n", "") + &issuer,
+    );
+    let begun = folder.command(&[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo $$ > number && exec \"$0\" \"$@\""]).arg(begun.get_program()).args(begun.get_args());
+    for (name, value) in begun.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.current_dir(folder.path());
+    let gateway = Gateway::spawn(command);
+    wait_for("the reload", || succeeded(&gateway) == 1.0);
+    assert_eq!(status(&gateway, "/x/1"), 200);
 }
 
 #[test]
