@@ -11,12 +11,13 @@ use std::{
     process::{Child, Command, Stdio},
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use tokio::time::Instant;
 
 use crate::cli::support::{Folder, Gateway};
 
@@ -58,7 +59,7 @@ fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
 impl Pebble {
     /// One that looks for proofs at this port.
     fn start(folder: &Path, port: u16) -> Self {
-        let program = PathBuf::from(std::env::var_os("BEARERGATE_TEST_PEBBLE").expect("names pebble"));
+        let program = PathBuf::from(std::env::var_os("BEARERGATE_TEST_PEBBLE").unwrap());
         let folder = folder.join("pebble");
         fs::create_dir_all(&folder).unwrap();
         let key = KeyPair::generate().unwrap();
