@@ -13,7 +13,9 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(length <= bytes.len() && length <= LONGEST);
             assert_eq!(parse(&bytes[..length]), whole);
             for cut in 0..length {
-                assert!(matches!(parse(&bytes[..cut]), Ok(Parsed::Incomplete(least)) if cut < least && least <= length));
+                assert!(
+                    matches!(parse(&bytes[..cut]), Ok(Parsed::Incomplete(least)) if cut < least && least <= length)
+                );
             }
         }
         Ok(Parsed::Incomplete(least)) => assert!(bytes.len() < least && least <= LONGEST),
