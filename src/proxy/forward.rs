@@ -184,7 +184,8 @@ async fn send(mut outgoing: Outgoing, upstream: &Upstream, key: Option<u64>) -> 
                 sibling
             }
             None if retries == 0 => return Err(Rejection::UpstreamUnreachable(cause)),
-            None if !upstream.withdraw() => {
+            // Where nobody was reached, another try burdens nobody twice.
+            None if !is_unreached && !upstream.withdraw() => {
                 let cause = format!("{cause}; it is not tried again: too many requests have been lately");
                 return Err(Rejection::UpstreamUnreachable(cause));
             }

@@ -78,7 +78,8 @@ pub struct UpstreamSettings {
     pub response_timeout: Duration,
     /// How often a request that could not be sent is tried again, on another server. Default 1.
     pub retries: u32,
-    /// How many of its requests a worker may try again, in percent; a few in a row always. Default 20.
+    /// How many of its requests a worker may try again that had reached a server, in percent; a few in a row always.
+    /// Default 20.
     pub retry_budget: u8,
     /// How requests are spread. Default [`Balance::P2c`].
     pub balance: Balance,
