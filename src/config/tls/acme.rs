@@ -6,6 +6,7 @@ use http::Uri;
 use rustls_pki_types::DnsName;
 
 use crate::config::{
+    diagnostics::Diagnostic,
     reader::{At, Reader},
     secrets::find,
     values::{Mistake, boolean, path, shown, text},
@@ -47,7 +48,8 @@ impl Acme {
     /// Reads the table.
     pub(super) fn read(mut reader: Reader<'_>) -> Option<Self> {
         if !cfg!(feature = "acme") {
-            reader.missing("", "this program was built without the feature `acme`");
+            let mistake = "`listen.tls.acme` needs a program that is built with the feature `acme`";
+            reader.context.report(Diagnostic::mistake(mistake).at(reader.place));
         }
         let domains = reader.some("domains", domain);
         if domains.is_none() && reader.entry("domains").is_none() {
