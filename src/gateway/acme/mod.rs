@@ -27,6 +27,7 @@ use std::{
 use self::folder::Folder;
 use super::tls::Challenges;
 use crate::{
+    authn::remote::fetch::with_causes,
     clock::{Clock, Timestamp},
     config::tls::{Acme, CertificateFiles},
 };
@@ -48,7 +49,7 @@ pub enum AcmeError {
     #[error("{}: {}", .0.display(), .1)]
     Authorities(PathBuf, String),
     /// The authority answered with an error, or not at all.
-    #[error("the authority: {}", causes(.0))]
+    #[error("the authority: {}", with_causes(.0))]
     Authority(instant_acme::Error),
     /// The authority does not give a certificate.
     #[error("the authority gives no certificate: {0}")]
@@ -62,16 +63,6 @@ impl AcmeError {
     fn other(error: impl ToString) -> Self {
         Self::Other(error.to_string())
     }
-}
-
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// What became of the orders.
