@@ -243,7 +243,9 @@ impl Http1 {
         let mut writer = Writer::new(head, length);
         let mut blocked: Option<Instant> = None;
         let sent = poll_fn(|context| {
-            let takes = self.line.with_socket(|socket| socket.poll_write_ready(context).is_ready());
+            // Asked only of one that was full: hardly any is.
+            let takes =
+                blocked.is_some() && self.line.with_socket(|socket| socket.poll_write_ready(context).is_ready());
             let polled = writer.poll_send(&mut &*self.line, &mut body, context);
             if polled.is_ready() {
                 return polled;
