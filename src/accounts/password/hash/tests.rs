@@ -195,6 +195,7 @@ fn what_is_no_hash_is_refused_for_what_it_is() {
         "$argon2id$v=19$t=2,m=19456,p=1$MDAwMDAwMDAwMDAwMDAwMA$MDAwMDAwMDAwMDAwMDAwMA",
         "$argon2id$v=19$m=19456,t=2,p=1,keyid=x$MDAwMDAwMDAwMDAwMDAwMA$MDAwMDAwMDAwMDAwMDAwMA",
         "$argon2id$v=19$m=+8,t=2,p=1$MDAwMDAwMDAwMDAwMDAwMA$MDAwMDAwMDAwMDAwMDAwMA",
+        "$argon2id$v=19$m=8,t=02,p=1$MDAwMDAwMDAwMDAwMDAwMA$MDAwMDAwMDAwMDAwMDAwMA",
         "$argon2id$v=19$m=8,t=0,p=1$MDAwMDAwMDAwMDAwMDAwMA$MDAwMDAwMDAwMDAwMDAwMA",
         "$argon2id$v=19$m=8,t=1,p=0$MDAwMDAwMDAwMDAwMDAwMA$MDAwMDAwMDAwMDAwMDAwMA",
         "$argon2id$v=19$m=8,t=1,p=2$MDAwMDAwMDAwMDAwMDAwMA$MDAwMDAwMDAwMDAwMDAwMA",

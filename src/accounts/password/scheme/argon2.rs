@@ -138,7 +138,8 @@ impl Argon2 {
 /// Reads `m=…,t=…,p=…`.
 fn read_costs(text: &str) -> Result<Params, UnacceptableHash> {
     let mut fields = text.split(',');
-    let mut read = |name: &str| number(fields.next()?.strip_prefix(name)?);
+    // A number has one form (PHC string format): no zero stands before it, and none is 0.
+    let mut read = |name: &str| number(fields.next()?.strip_prefix(name).filter(|text| !text.starts_with('0'))?);
     let (Some(memory), Some(passes), Some(lanes), None) = (read("m="), read("t="), read("p="), fields.next()) else {
         return Err(malformed(NAME, "the costs are not m, t and p"));
     };
